@@ -30,7 +30,7 @@ def sandbox_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(params=["simulated", "simulator", pytest.param("sandbox", marks=pytest.mark.sandbox)])
-def stage(request: Any, tmp_path: Path) -> Iterator[ContractWorld]:
+def site(request: Any, tmp_path: Path) -> Iterator[ContractWorld]:
     """A world without pods and without faults."""
     if request.param == "simulated":
         yield Simulated(tmp_path)
@@ -48,6 +48,6 @@ def stage(request: Any, tmp_path: Path) -> Iterator[ContractWorld]:
 
 
 @pytest.fixture
-def tenant(stage: ContractWorld) -> Tenant:
+def tenant(site: ContractWorld) -> Tenant:
     """What a run does in it."""
-    return Tenant(stage)
+    return Tenant(site)

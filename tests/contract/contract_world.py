@@ -172,28 +172,28 @@ class ContractWorld(Protocol):
 
 
 class Tenant:
-    """What a test does with a stage, in both worlds alike."""
+    """What a test does in a world, in each of them alike."""
 
-    def __init__(self, stage: ContractWorld) -> None:
-        self.stage = stage
-        self.remote = stage.remote
+    def __init__(self, site: ContractWorld) -> None:
+        self.site = site
+        self.remote = site.remote
 
     @property
     def cloud(self) -> Cloud:
         """The port; another one after `unplug` and `heal`."""
-        return self.stage.cloud
+        return self.site.cloud
 
     def order(self, **changes: Any) -> PodOrder:
         """An order of this run; the switch in its pods looks often."""
         usual: dict[str, Any] = {
-            "name": f"rpd-job-{self.stage.token}-a1",
+            "name": f"rpd-job-{self.site.token}-a1",
             "image": OTHER_IMAGE,
-            "gpu_id": self.stage.gpu,
+            "gpu_id": self.site.gpu,
             "gpu_count": 1,
             "cloud": "SECURE",
             "datacenter_ids": (),
             "disk_gb": 20,
-            "env": {"RPD_RUN_ID": self.stage.run_id, "RPD_SWITCH_INTERVAL": "0.1"},
+            "env": {"RPD_RUN_ID": self.site.run_id, "RPD_SWITCH_INTERVAL": "0.1"},
             "volume_gb": 20,
         }
         return PodOrder(**usual | changes)
@@ -209,7 +209,7 @@ class Tenant:
             pod = self.cloud.get(pod_id)
             return pod if pod is not None and pod.status == "RUNNING" and pod.ssh is not None else None
 
-        found = self.stage.until(look)
+        found = self.site.until(look)
         assert found is not None
         return found
 
@@ -228,7 +228,7 @@ class Tenant:
                 return None
             return self.target(pod_id, host_key=greeting.host_key, **changes), pod
 
-        found = self.stage.until(greet)
+        found = self.site.until(greet)
         assert found is not None
         return found
 
@@ -251,10 +251,10 @@ class Tenant:
         """The pod as the run's own."""
         usual: dict[str, Any] = {
             "pod_id": pod_id,
-            "pod_name": f"rpd-job-{self.stage.token}-a1",
-            "run_id": self.stage.run_id,
+            "pod_name": f"rpd-job-{self.site.token}-a1",
+            "run_id": self.site.run_id,
             "epoch": 1,
-            "folder": f"/workspace/.rpd/{self.stage.run_id}",
+            "folder": f"/workspace/.rpd/{self.site.run_id}",
         }
         return Target(**usual | changes)
 

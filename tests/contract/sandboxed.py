@@ -1,4 +1,4 @@
-"""The sandbox behind the shipped adapters as a stage: real HTTP, real SSH, real processes."""
+"""The sandbox behind the shipped adapters: real HTTP, real SSH, real processes."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class ImpatientPool(Pool):
 
 
 class Sandboxed:
-    """`tests.contract.contract_world.Stage` over one sandbox and the adapters of one run."""
+    """`tests.contract.contract_world.ContractWorld` over one sandbox and the adapters of one run."""
 
     gpu = "NVIDIA L4"
     moment = 0.4

@@ -1,4 +1,4 @@
-"""The simulated world as a stage."""
+"""The fakes as a world of the suite."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CALLS = ("create", "get", "list", "start", "stop", "delete", "offers")
 
 
 class Simulated:
-    """`tests.contract.contract_world.Stage` over the fakes; seconds cost nothing here."""
+    """`tests.contract.contract_world.ContractWorld` over the fakes; seconds cost nothing here."""
 
     gpu = "RTX A5000"
     moment = 30.0

@@ -1,4 +1,4 @@
-"""The ports of the seeded simulator as a stage: the fakes again, as the director's faults bend them."""
+"""The ports of the seeded simulator: the fakes again, as the director's faults bend them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Prompter:
 
 
 class Simulator(Simulated):
-    """`tests.contract.contract_world.Stage` over the simulator's ports; nobody judges here."""
+    """`tests.contract.contract_world.ContractWorld` over the simulator's ports; nobody judges here."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)

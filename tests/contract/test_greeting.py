@@ -9,12 +9,12 @@ from rpd.engine.errors import Refused, Unavailable
 from tests.contract.contract_world import ContractWorld, Tenant, address
 
 
-def test_a_greeting_names_the_pod(tenant: Tenant, stage: ContractWorld) -> None:
+def test_a_greeting_names_the_pod(tenant: Tenant, site: ContractWorld) -> None:
     _, pod = tenant.up()
     greeting = tenant.remote.greet(tenant.target(pod.id), address(pod))
     assert (greeting.pod_id, greeting.gpus, greeting.epoch) == (pod.id, 1, 1)
     assert greeting.host_key.startswith("SHA256:") and greeting.container
-    assert abs(greeting.clock - stage.now()) < 10.0
+    assert abs(greeting.clock - site.now()) < 10.0
     assert (greeting.anchor_seq, greeting.anchor_z) == (None, None)
     assert tenant.remote.greet(tenant.target(pod.id), address(pod)) == msgspec.structs.replace(
         greeting, clock=pytest.approx(greeting.clock, abs=10.0)
@@ -38,12 +38,12 @@ def test_a_start_makes_a_new_container_with_a_new_key(tenant: Tenant) -> None:
 
 
 def test_a_container_that_restarts_in_its_place_has_a_new_key_that_nothing_explains(
-    tenant: Tenant, stage: ContractWorld
+    tenant: Tenant, site: ContractWorld
 ) -> None:
     target, before = tenant.up()
     first = tenant.remote.greet(target, address(before))
-    stage.restart_container(before.id)
-    _, after = stage.until(lambda: (found := tenant.answering(before.id))[0].host_key != target.host_key and found)
+    site.restart_container(before.id)
+    _, after = site.until(lambda: (found := tenant.answering(before.id))[0].host_key != target.host_key and found)
     assert (after.status, after.ssh, after.started_at) == ("RUNNING", before.ssh, before.started_at)
     with pytest.raises(Refused) as caught:
         tenant.remote.greet(target, address(after))
@@ -108,10 +108,10 @@ def test_an_owner_of_another_run_is_no_owner_of_this_one(tenant: Tenant) -> None
     assert tenant.remote.greet(tenant.target(pod.id), address(pod)).epoch == 1
 
 
-def test_the_head_of_the_journal_is_told_after_a_launch(tenant: Tenant, stage: ContractWorld) -> None:
+def test_the_head_of_the_journal_is_told_after_a_launch(tenant: Tenant, site: ContractWorld) -> None:
     target, pod = tenant.up()
-    tenant.remote.launch(target, tenant.launch_order(stage.job()))
+    tenant.remote.launch(target, tenant.launch_order(site.job()))
     greeting = tenant.remote.greet(target, address(pod))
     assert (greeting.anchor_seq, greeting.anchor_z) == (7, "abc")
-    tenant.remote.launch(target, tenant.launch_order(stage.job(), launch=2, anchor_seq=19, anchor_z="def"))
+    tenant.remote.launch(target, tenant.launch_order(site.job(), launch=2, anchor_seq=19, anchor_z="def"))
     assert tenant.remote.greet(target, address(pod)).anchor_seq == 19

@@ -29,29 +29,29 @@ def test_an_unknown_gpu_type(tenant: Tenant) -> None:
         "rate_limited",
     ],
 )
-def test_a_refused_create_makes_nothing(tenant: Tenant, stage: ContractWorld, reason: str) -> None:
-    stage.refuse("create", reason)
+def test_a_refused_create_makes_nothing(tenant: Tenant, site: ContractWorld, reason: str) -> None:
+    site.refuse("create", reason)
     with pytest.raises(Refused) as caught:
         tenant.rent()
     assert (caught.value.reason, caught.value.retryable) == (reason, reason in RETRYABLE)
     assert caught.value.retry_after == (30.0 if reason == "rate_limited" else None)
-    assert stage.pods(tenant.order().name) == []
-    stage.heal()
+    assert site.pods(tenant.order().name) == []
+    site.heal()
     assert tenant.rent().id
 
 
 @pytest.mark.parametrize("call", ["stop", "delete"])
 @pytest.mark.parametrize("reason", ["key_refused", "forbidden", "blocked", "rate_limited"])
-def test_a_refused_release_leaves_the_pod_billing(tenant: Tenant, stage: ContractWorld, call: str, reason: str) -> None:
+def test_a_refused_release_leaves_the_pod_billing(tenant: Tenant, site: ContractWorld, call: str, reason: str) -> None:
     pod_id = tenant.rent().id
-    stage.refuse(call, reason)
+    site.refuse(call, reason)
     with pytest.raises(Refused) as caught:
         getattr(tenant.cloud, call)(pod_id)
     assert caught.value.reason == reason
-    assert stage.status(pod_id) in COMPUTING
-    stage.heal()
+    assert site.status(pod_id) in COMPUTING
+    site.heal()
     getattr(tenant.cloud, call)(pod_id)
-    assert stage.status(pod_id) not in COMPUTING
+    assert site.status(pod_id) not in COMPUTING
 
 
 @pytest.mark.parametrize("call", ["get", "list"])
@@ -65,38 +65,38 @@ def test_a_refused_release_leaves_the_pod_billing(tenant: Tenant, stage: Contrac
     ],
 )
 def test_a_refused_read(
-    tenant: Tenant, stage: ContractWorld, call: str, reason: str, kind: type[RpdError], retryable: bool
+    tenant: Tenant, site: ContractWorld, call: str, reason: str, kind: type[RpdError], retryable: bool
 ) -> None:
     pod_id = tenant.rent().id
-    stage.refuse(call, reason)
+    site.refuse(call, reason)
     error = failed_read(tenant, call, pod_id)
     assert (type(error), error.reason, error.retryable) == (kind, reason, retryable)
 
 
 @pytest.mark.parametrize("call", ["get", "list", "offers"])
-def test_a_server_that_is_ill_makes_reads_say_nothing(tenant: Tenant, stage: ContractWorld, call: str) -> None:
+def test_a_server_that_is_ill_makes_reads_say_nothing(tenant: Tenant, site: ContractWorld, call: str) -> None:
     pod_id = tenant.rent().id
-    stage.fail(call, "server_error")
+    site.fail(call, "server_error")
     error = failed_read(tenant, call, pod_id)
     assert (type(error), error.reason, error.retryable) == (Unavailable, "server_error", True)
 
 
 @pytest.mark.parametrize("call", ["start", "stop", "delete"])
-def test_a_server_that_is_ill_leaves_an_effect_open(tenant: Tenant, stage: ContractWorld, call: str) -> None:
+def test_a_server_that_is_ill_leaves_an_effect_open(tenant: Tenant, site: ContractWorld, call: str) -> None:
     pod_id = tenant.rent().id
     if call == "start":
         tenant.cloud.stop(pod_id)
-    before = stage.status(pod_id)
-    stage.fail(call, "server_error")
+    before = site.status(pod_id)
+    site.fail(call, "server_error")
     with pytest.raises(Ambiguous) as caught:
         getattr(tenant.cloud, call)(pod_id)
     assert (caught.value.reason, caught.value.retryable) == ("server_error", True)
-    assert (stage.status(pod_id) in COMPUTING) == (before in COMPUTING)
+    assert (site.status(pod_id) in COMPUTING) == (before in COMPUTING)
 
 
-def test_what_never_left_this_machine_has_no_effect(tenant: Tenant, stage: ContractWorld) -> None:
+def test_what_never_left_this_machine_has_no_effect(tenant: Tenant, site: ContractWorld) -> None:
     pod_id = tenant.rent().id
-    stage.unplug()
+    site.unplug()
     for call in ("get", "list"):
         error = failed_read(tenant, call, pod_id)
         assert (type(error), error.reason, error.retryable) == (Unavailable, "not_sent", True)
@@ -104,8 +104,8 @@ def test_what_never_left_this_machine_has_no_effect(tenant: Tenant, stage: Contr
         with pytest.raises(NotSent) as caught:
             effect()
         assert (caught.value.reason, caught.value.retryable) == ("not_sent", True)
-    assert stage.pods(tenant.order().name) == [pod_id]
-    assert stage.status(pod_id) in COMPUTING
+    assert site.pods(tenant.order().name) == [pod_id]
+    assert site.status(pod_id) in COMPUTING
 
 
 def failed_read(tenant: Tenant, call: str, pod_id: str) -> RpdError:

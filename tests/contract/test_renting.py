@@ -24,13 +24,13 @@ def test_a_new_pod_is_what_was_ordered(tenant: Tenant) -> None:
         assert pod.created_at is not None
 
 
-def test_the_rate_is_the_list_price_for_each_gpu(tenant: Tenant, stage: ContractWorld) -> None:
-    (offer,) = [offer for offer in tenant.cloud.offers(2) if (offer.gpu_id, offer.cloud) == (stage.gpu, "SECURE")]
+def test_the_rate_is_the_list_price_for_each_gpu(tenant: Tenant, site: ContractWorld) -> None:
+    (offer,) = [offer for offer in tenant.cloud.offers(2) if (offer.gpu_id, offer.cloud) == (site.gpu, "SECURE")]
     assert offer.usd_per_hour
     assert tenant.rent(gpu_count=2).usd_per_hour == pytest.approx(2 * offer.usd_per_hour)
 
 
-def test_it_boots_in_stages_and_ends_with_an_address(tenant: Tenant, stage: ContractWorld) -> None:
+def test_it_boots_in_stages_and_ends_with_an_address(tenant: Tenant, site: ContractWorld) -> None:
     pod_id = tenant.rent().id
     seen: list[Pod] = []
 
@@ -40,7 +40,7 @@ def test_it_boots_in_stages_and_ends_with_an_address(tenant: Tenant, stage: Cont
         seen.append(pod)
         return pod.status == "RUNNING" and pod.ssh is not None
 
-    stage.until(is_up)
+    site.until(is_up)
     words = [pod.status for pod in seen]
     assert words == sorted(words, key=WAY_UP.index), "it never goes back"
     assert seen[-1].has_runtime and seen[-1].started_at is not None
@@ -50,8 +50,8 @@ def test_it_boots_in_stages_and_ends_with_an_address(tenant: Tenant, stage: Cont
             assert (pod.ssh, pod.has_runtime) == (None, False)
 
 
-def test_an_address_is_shown_before_sshd_answers(tenant: Tenant, stage: ContractWorld) -> None:
-    stage.set_boot(3 * stage.moment)
+def test_an_address_is_shown_before_sshd_answers(tenant: Tenant, site: ContractWorld) -> None:
+    site.set_boot(3 * site.moment)
     pod_id = tenant.rent().id
     assert tenant.is_deaf(tenant.running(pod_id))
     tenant.answering(pod_id)
@@ -63,7 +63,7 @@ def test_names_are_not_unique(tenant: Tenant) -> None:
     assert tenant.listed(first.name) == sorted([first.id, second.id])
 
 
-def test_a_stopped_pod_costs_no_compute_and_has_no_address(tenant: Tenant, stage: ContractWorld) -> None:
+def test_a_stopped_pod_costs_no_compute_and_has_no_address(tenant: Tenant, site: ContractWorld) -> None:
     pod_id = tenant.rent().id
     tenant.running(pod_id)
     for _ in range(2):  # again is fine
@@ -71,15 +71,15 @@ def test_a_stopped_pod_costs_no_compute_and_has_no_address(tenant: Tenant, stage
         pod = tenant.cloud.get(pod_id)
         assert pod is not None
         assert (pod.status, pod.usd_per_hour, pod.ssh, pod.has_runtime) == ("EXITED", 0.0, None, False)
-        assert (pod.volume_gb, stage.status(pod_id)) == (20, "EXITED")
+        assert (pod.volume_gb, site.status(pod_id)) == (20, "EXITED")
     assert tenant.listed(pod.name) == [pod_id]
 
 
-def test_a_pod_can_be_stopped_while_it_boots(tenant: Tenant, stage: ContractWorld) -> None:
-    stage.set_boot(20 * stage.moment)
+def test_a_pod_can_be_stopped_while_it_boots(tenant: Tenant, site: ContractWorld) -> None:
+    site.set_boot(20 * site.moment)
     pod_id = tenant.rent().id
     tenant.cloud.stop(pod_id)
-    assert stage.status(pod_id) == "EXITED"
+    assert site.status(pod_id) == "EXITED"
 
 
 def test_a_start_brings_it_up_elsewhere(tenant: Tenant) -> None:
@@ -103,25 +103,25 @@ def test_starting_what_runs_changes_nothing(tenant: Tenant) -> None:
     assert after is not None and (after.status, after.ssh) == ("RUNNING", before.ssh)
 
 
-def test_a_start_without_a_free_gpu_is_refused(tenant: Tenant, stage: ContractWorld) -> None:
+def test_a_start_without_a_free_gpu_is_refused(tenant: Tenant, site: ContractWorld) -> None:
     pod_id = tenant.rent().id
     tenant.cloud.stop(pod_id)
-    stage.take_gpus()
+    site.take_gpus()
     with pytest.raises(Refused) as caught:
         tenant.cloud.start(pod_id)
     assert (caught.value.reason, caught.value.retryable) == ("start_refused", True)
-    assert stage.status(pod_id) == "EXITED"
+    assert site.status(pod_id) == "EXITED"
     tenant.cloud.start(pod_id)
-    assert stage.status(pod_id) in COMPUTING
+    assert site.status(pod_id) in COMPUTING
 
 
-def test_a_deleted_pod_is_absent(tenant: Tenant, stage: ContractWorld) -> None:
+def test_a_deleted_pod_is_absent(tenant: Tenant, site: ContractWorld) -> None:
     pod_id = tenant.rent().id
     for _ in range(2):  # again is accepted
         tenant.cloud.delete(pod_id)
         assert tenant.cloud.get(pod_id) is None
         assert tenant.cloud.list() == ()
-        assert stage.status(pod_id) == "TERMINATED"
+        assert site.status(pod_id) == "TERMINATED"
 
 
 def test_a_stopped_pod_can_be_deleted(tenant: Tenant) -> None:
@@ -150,10 +150,10 @@ def test_what_is_deleted_can_neither_be_stopped_nor_started(tenant: Tenant) -> N
 
 
 @pytest.mark.parametrize(("what", "word"), [("stop", "EXITED"), ("delete", None)])
-def test_somebody_else_ends_it(tenant: Tenant, stage: ContractWorld, what: str, word: str | None) -> None:
+def test_somebody_else_ends_it(tenant: Tenant, site: ContractWorld, what: str, word: str | None) -> None:
     pod_id = tenant.rent().id
     tenant.running(pod_id)
-    stage.somebody(what, pod_id)
+    site.somebody(what, pod_id)
     pod = tenant.cloud.get(pod_id)
     assert (pod.status if pod else None) == word
     assert len(tenant.cloud.list()) == (1 if word else 0)
@@ -161,30 +161,30 @@ def test_somebody_else_ends_it(tenant: Tenant, stage: ContractWorld, what: str, 
 
 @pytest.mark.parametrize("end", ["stop", "delete"])
 def test_the_bill_runs_from_the_accepted_create_to_the_accepted_end(
-    tenant: Tenant, stage: ContractWorld, end: str
+    tenant: Tenant, site: ContractWorld, end: str
 ) -> None:
-    asked = stage.now()
+    asked = site.now()
     pod_id = tenant.rent().id
-    made = stage.now()
-    assert stage.billed(pod_id) <= stage.now() - asked + 0.1
+    made = site.now()
+    assert site.billed(pod_id) <= site.now() - asked + 0.1
     tenant.running(pod_id)
-    ending = stage.now()
+    ending = site.now()
     {"stop": tenant.cloud.stop, "delete": tenant.cloud.delete}[end](pod_id)
-    ended = stage.now()
-    billed = stage.billed(pod_id)
+    ended = site.now()
+    billed = site.billed(pod_id)
     assert ending - made - 0.1 <= billed <= ended - asked + 0.1
-    stage.until(lambda: stage.now() > ended + stage.moment)
-    assert stage.billed(pod_id) == billed
+    site.until(lambda: site.now() > ended + site.moment)
+    assert site.billed(pod_id) == billed
 
 
-def test_a_start_bills_again(tenant: Tenant, stage: ContractWorld) -> None:
+def test_a_start_bills_again(tenant: Tenant, site: ContractWorld) -> None:
     pod_id = tenant.rent().id
     tenant.cloud.stop(pod_id)
-    first = stage.billed(pod_id)
+    first = site.billed(pod_id)
     tenant.cloud.start(pod_id)
-    began = stage.now()
-    stage.until(lambda: stage.now() > began + stage.moment)
-    assert stage.billed(pod_id) >= first + stage.moment - 0.1
+    began = site.now()
+    site.until(lambda: site.now() > began + site.moment)
+    assert site.billed(pod_id) >= first + site.moment - 0.1
 
 
 def test_every_start_has_another_address(tenant: Tenant) -> None:

@@ -17,7 +17,7 @@ FAR_SECONDS = 3000.0
 def arm(tenant: Tenant, target: Target, seconds: float, **changes: Any) -> Armed:
     usual: dict[str, Any] = {
         "generation": 1001,
-        "limit_at": float(int(tenant.stage.now() + seconds) + 1),
+        "limit_at": float(int(tenant.site.now() + seconds) + 1),
         "action": "stop",
         "owner_silence_seconds": FAR_SECONDS,
         "launch": 1,
@@ -27,15 +27,15 @@ def arm(tenant: Tenant, target: Target, seconds: float, **changes: Any) -> Armed
 
 def order_soon(tenant: Tenant, target: Target, seconds: float) -> float:
     """Orders with a limit so near that the pod may be stopped before it has answered. Returns the limit."""
-    limit_at = float(int(tenant.stage.now() + seconds) + 1)
+    limit_at = float(int(tenant.site.now() + seconds) + 1)
     with contextlib.suppress(Ambiguous, Unavailable):
         arm(tenant, target, seconds, limit_at=limit_at)
     return limit_at
 
 
-def test_the_orders_are_read_back(tenant: Tenant, stage: ContractWorld) -> None:
+def test_the_orders_are_read_back(tenant: Tenant, site: ContractWorld) -> None:
     target, _ = tenant.up()
-    limit_at = float(int(stage.now() + FAR_SECONDS))
+    limit_at = float(int(site.now() + FAR_SECONDS))
     armed = arm(tenant, target, 0.0, generation=1001, limit_at=limit_at)
     assert (armed.generation, armed.limit_at, armed.probe) == (1001, limit_at, "ok")
     assert armed.pid is not None
@@ -51,53 +51,53 @@ def test_it_is_restart_proof_where_the_start_command_is_known(
     assert arm(tenant, target, FAR_SECONDS).is_restart_proof is is_restart_proof
 
 
-def test_a_refused_pod_key_is_told(tenant: Tenant, stage: ContractWorld) -> None:
+def test_a_refused_pod_key_is_told(tenant: Tenant, site: ContractWorld) -> None:
     target, pod = tenant.up()
-    stage.break_pod_key(pod.id)
+    site.break_pod_key(pod.id)
     assert arm(tenant, target, FAR_SECONDS).probe != "ok"
 
 
-def test_the_limit_ends_the_pod_as_ordered(tenant: Tenant, stage: ContractWorld) -> None:
+def test_the_limit_ends_the_pod_as_ordered(tenant: Tenant, site: ContractWorld) -> None:
     (first, stopped), (second, deleted), (third, spared) = tenant.up(), tenant.up(), tenant.up()
     orders = {
-        stopped.id: arm(tenant, first, 5 * stage.moment),
-        deleted.id: arm(tenant, second, 5 * stage.moment, action="terminate"),
-        spared.id: (early := arm(tenant, third, 5 * stage.moment)),
+        stopped.id: arm(tenant, first, 5 * site.moment),
+        deleted.id: arm(tenant, second, 5 * site.moment, action="terminate"),
+        spared.id: (early := arm(tenant, third, 5 * site.moment)),
     }
     arm(tenant, third, FAR_SECONDS, generation=1002)  # later orders replace earlier ones
     for pod_id, order in orders.items():
-        assert stage.status(pod_id) == "RUNNING" or stage.now() >= order.limit_at, "not before its limit"
-    stage.until(lambda: stage.status(stopped.id) == "EXITED")
-    billed = stage.billed(stopped.id)
-    stage.until(lambda: stage.status(deleted.id) == "TERMINATED")
+        assert site.status(pod_id) == "RUNNING" or site.now() >= order.limit_at, "not before its limit"
+    site.until(lambda: site.status(stopped.id) == "EXITED")
+    billed = site.billed(stopped.id)
+    site.until(lambda: site.status(deleted.id) == "TERMINATED")
     assert tenant.cloud.get(deleted.id) is None
-    stage.until(lambda: stage.now() > early.limit_at + stage.moment)
-    assert stage.status(spared.id) == "RUNNING"
-    assert stage.billed(stopped.id) == billed
+    site.until(lambda: site.now() > early.limit_at + site.moment)
+    assert site.status(spared.id) == "RUNNING"
+    assert site.billed(stopped.id) == billed
 
 
-def test_a_job_that_ended_waits_for_its_owner_no_longer_than_ordered(tenant: Tenant, stage: ContractWorld) -> None:
+def test_a_job_that_ended_waits_for_its_owner_no_longer_than_ordered(tenant: Tenant, site: ContractWorld) -> None:
     (done, ended), (busy, running) = tenant.up(), tenant.up()
     for target, lasts in ((busy, True), (done, False)):
         arm(tenant, target, FAR_SECONDS, owner_silence_seconds=1.0)
-        tenant.remote.launch(target, tenant.launch_order(stage.job(lasts=lasts)))
-    stage.until(lambda: stage.status(ended.id) == "EXITED")
-    began = stage.now()
-    stage.until(lambda: stage.now() > began + stage.moment)
-    assert stage.status(running.id) == "RUNNING", "a running job is left alone, however silent its owner"
+        tenant.remote.launch(target, tenant.launch_order(site.job(lasts=lasts)))
+    site.until(lambda: site.status(ended.id) == "EXITED")
+    began = site.now()
+    site.until(lambda: site.now() > began + site.moment)
+    assert site.status(running.id) == "RUNNING", "a running job is left alone, however silent its owner"
 
 
-def test_the_limit_holds_after_a_restart_only_from_the_start_command(tenant: Tenant, stage: ContractWorld) -> None:
+def test_the_limit_holds_after_a_restart_only_from_the_start_command(tenant: Tenant, site: ContractWorld) -> None:
     pods = {image: tenant.up(image=image) for image in (KNOWN_START_IMAGE, OTHER_IMAGE)}
     for target, pod in pods.values():
-        limit_at = order_soon(tenant, target, stage.moment)
-        stage.restart_container(pod.id)
-    stage.until(lambda: stage.status(pods[KNOWN_START_IMAGE][1].id) == "EXITED")
-    stage.until(lambda: stage.now() > limit_at + stage.moment)
-    assert stage.status(pods[OTHER_IMAGE][1].id) == "RUNNING"
+        limit_at = order_soon(tenant, target, site.moment)
+        site.restart_container(pod.id)
+    site.until(lambda: site.status(pods[KNOWN_START_IMAGE][1].id) == "EXITED")
+    site.until(lambda: site.now() > limit_at + site.moment)
+    assert site.status(pods[OTHER_IMAGE][1].id) == "RUNNING"
 
 
-def test_a_limit_of_an_earlier_start_gives_its_pod_a_grace(tenant: Tenant, stage: ContractWorld) -> None:
+def test_a_limit_of_an_earlier_start_gives_its_pod_a_grace(tenant: Tenant, site: ContractWorld) -> None:
     order = tenant.order(image=KNOWN_START_IMAGE)
     (first, spared), (second, soon) = (
         tenant.up(image=KNOWN_START_IMAGE, env={**order.env, "RPD_SWITCH_GRACE": grace}) for grace in ("600", "1")
@@ -106,18 +106,18 @@ def test_a_limit_of_an_earlier_start_gives_its_pod_a_grace(tenant: Tenant, stage
         limit_at = order_soon(tenant, target, 0.0)
     for pod in (spared, soon):
         # Its start is told in whole seconds.
-        stage.until(lambda: stage.status(pod.id) == "EXITED" and stage.now() > limit_at + 1.0)  # noqa: B023
+        site.until(lambda: site.status(pod.id) == "EXITED" and site.now() > limit_at + 1.0)  # noqa: B023
         tenant.cloud.start(pod.id)
-    stage.until(lambda: stage.status(soon.id) == "EXITED")
+    site.until(lambda: site.status(soon.id) == "EXITED")
     target, _ = tenant.answering(spared.id)
     assert arm(tenant, target, FAR_SECONDS, generation=1002).probe == "ok"
 
 
 @pytest.mark.weak_point(2)
-def test_a_pod_that_nobody_reached_ends_at_the_limit_of_its_order(tenant: Tenant, stage: ContractWorld) -> None:
-    limit_at = int(stage.now() + stage.moment) + 1
+def test_a_pod_that_nobody_reached_ends_at_the_limit_of_its_order(tenant: Tenant, site: ContractWorld) -> None:
+    limit_at = int(site.now() + site.moment) + 1
     env = {**tenant.order().env, "RPD_LIMIT_AT": str(limit_at)}
     known, other = (tenant.rent(image=image, env=env).id for image in (KNOWN_START_IMAGE, OTHER_IMAGE))
-    stage.until(lambda: stage.status(known) == "EXITED")
-    stage.until(lambda: stage.now() > limit_at + stage.moment)
-    assert stage.status(other) == "RUNNING"
+    site.until(lambda: site.status(known) == "EXITED")
+    site.until(lambda: site.now() > limit_at + site.moment)
+    assert site.status(other) == "RUNNING"

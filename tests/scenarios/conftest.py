@@ -1,4 +1,4 @@
-"""A stage per test; see stage.py."""
+"""A command line for each test; see harness.py."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.scenarios.harness import CommandLine, staged
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[CommandLine]:
+def cli(tmp_path: Path) -> Iterator[CommandLine]:
     """A state home and a sandbox of its own, ended after the test."""
     with staged(tmp_path) as made:
         yield made

@@ -288,23 +288,23 @@ class CommandLine:
 
 
 def bare(folder: Path, *, isolation: str | None = None) -> CommandLine:
-    """A stage without a sandbox."""
-    stage = CommandLine(folder, isolation=isolation)
-    stage.folder.mkdir()
-    stage.user.mkdir()
-    return stage
+    """A command line without a sandbox."""
+    cli = CommandLine(folder, isolation=isolation)
+    cli.folder.mkdir()
+    cli.user.mkdir()
+    return cli
 
 
 @contextlib.contextmanager
 def staged(folder: Path, *, isolation: str | None = None, boot_seconds: float = BOOT_SECONDS) -> Iterator[CommandLine]:
-    """A stage with its sandbox up; afterwards nothing of it runs."""
-    stage = bare(folder, isolation=isolation)
+    """A command line with its sandbox up. Afterwards nothing of it runs."""
+    cli = bare(folder, isolation=isolation)
     try:
-        stage.up(boot_seconds)
-        yield stage
+        cli.up(boot_seconds)
+        yield cli
     finally:
-        info = daemon.DaemonFiles(stage.sandbox_home).read_info()
-        stage.close()
+        info = daemon.DaemonFiles(cli.sandbox_home).read_info()
+        cli.close()
         # Its lock is free as soon as it lets go of it; the process itself ends a moment later.
         eventually(lambda: not _left(folder), tell=lambda: f"processes are left: {_left(folder)}")
         eventually(lambda: info is None or not _is_alive(info.pid), tell=lambda: "the sandbox is left")

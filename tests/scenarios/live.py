@@ -37,15 +37,15 @@ def eventually(what: Callable[[], T], seconds: float = 120.0, tell: Callable[[],
 class Live:
     """A running command; stdout and stderr go to files."""
 
-    def __init__(self, stage: CommandLine, arguments: tuple[str, ...]) -> None:
-        self.stage = stage
-        number = len(list(stage.folder.glob("live-*")))
-        self._out, self._err = stage.folder / f"live-{number}.out", stage.folder / f"live-{number}.err"
+    def __init__(self, cli: CommandLine, arguments: tuple[str, ...]) -> None:
+        self.cli = cli
+        number = len(list(cli.folder.glob("live-*")))
+        self._out, self._err = cli.folder / f"live-{number}.out", cli.folder / f"live-{number}.err"
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(
                 [*RPD, *arguments],
-                cwd=stage.folder,
-                env=stage.environment,
+                cwd=cli.folder,
+                env=cli.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -64,7 +64,7 @@ class Live:
 
     def until(self, state: str, seconds: float = 150.0) -> None:
         """Wait until the newest run has reached this state."""
-        self._wait(lambda: self.stage.state() == state, seconds, f"state {state}")
+        self._wait(lambda: self.cli.state() == state, seconds, f"state {state}")
 
     def until_begun(self, seconds: float = 150.0) -> None:
         """Wait until the newest run's job has said `begun`: it may not have when the run reaches `monitor`."""
@@ -72,7 +72,7 @@ class Live:
         self._wait(self._has_begun, seconds, "the job's first words")
 
     def _has_begun(self) -> bool:
-        logs = (self.stage.sandbox_home / "pods").glob(f"*/volume/.rpd/{self.stage.run_id}/run.log")
+        logs = (self.cli.sandbox_home / "pods").glob(f"*/volume/.rpd/{self.cli.run_id}/run.log")
         return any("begun" in log.read_text(errors="replace") for log in logs)
 
     def until_text(self, words: str, seconds: float = 150.0) -> None:
@@ -86,7 +86,7 @@ class Live:
             assert found or not ended, f"ended with {self.process.returncode} before {name}\n{self.text}"
             return found
 
-        eventually(look, seconds, lambda: f"for {name} in state {self.stage.state()}\n{self.text}")
+        eventually(look, seconds, lambda: f"for {name} in state {self.cli.state()}\n{self.text}")
 
     def signal(self, number: signal.Signals) -> None:
         """To the whole process group, as a terminal or a shell does."""
@@ -101,7 +101,7 @@ class Live:
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"still runs after {seconds} s in state {self.stage.state()}\n{self.text}") from None
+            raise AssertionError(f"still runs after {seconds} s in state {self.cli.state()}\n{self.text}") from None
 
     def kill(self) -> None:
         """SIGKILL, and wait. Once it was waited for, its number may be somebody else's."""
@@ -115,14 +115,14 @@ class Live:
 class Terminal(Live):
     """A running command on a terminal: session leader, controlling terminal, foreground."""
 
-    def __init__(self, stage: CommandLine, arguments: tuple[str, ...]) -> None:
-        self.stage = stage
+    def __init__(self, cli: CommandLine, arguments: tuple[str, ...]) -> None:
+        self.cli = cli
         self._seen = bytearray()
         self._master, slave = os.openpty()
         self.process = subprocess.Popen(
             [*RPD, *arguments],
-            cwd=stage.folder,
-            env=stage.environment,
+            cwd=cli.folder,
+            env=cli.environment,
             stdin=slave,
             stdout=slave,
             stderr=slave,

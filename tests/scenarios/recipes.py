@@ -53,23 +53,23 @@ def blocks(page: str) -> list[Block]:
 class Recipe:
     """A reader with the page, a project folder, `rpd` installed for this user, and the sandbox as the cloud."""
 
-    def __init__(self, stage: CommandLine, page: str, *, cloud: bool = True, **variables: str) -> None:
-        self.stage = stage
+    def __init__(self, cli: CommandLine, page: str, *, cloud: bool = True, **variables: str) -> None:
+        self.cli = cli
         self.blocks = blocks(page)
         self.out = ""
         self.said = ""
-        programs = stage.user / ".local" / "bin"
+        programs = cli.user / ".local" / "bin"
         programs.mkdir(parents=True)
         rpd = programs / "rpd"
         rpd.write_text(f'#!/bin/sh\nexec {" ".join(RPD)} "$@"\n')
         rpd.chmod(0o755)
-        self.environment = {**stage.environment, **(self._cloud() if cloud else {}), **variables}
+        self.environment = {**cli.environment, **(self._cloud() if cloud else {}), **variables}
         python = Path(sys.executable).parent
         self.environment["PATH"] = f"{programs}:{python}:{os.environ.get('PATH', os.defpath)}"
 
     def _cloud(self) -> dict[str, str]:
         """What makes `rpd` without `--sandbox` rent in the sandbox: a page says what one types to rent for real."""
-        info = daemon.find(self.stage.sandbox_home)
+        info = daemon.find(self.cli.sandbox_home)
         assert info is not None, "the sandbox is up"
         return {"RPD_API_URL": info.url, "RUNPOD_API_KEY": info.api_key}
 
@@ -81,7 +81,7 @@ class Recipe:
         used.update(_COMMAND.findall(script))
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script],
-            cwd=self.stage.folder,
+            cwd=self.cli.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -33,11 +33,11 @@ if {command!r} in sys.orig_argv:
 
 
 @pytest.fixture
-def person(stage: CommandLine) -> CommandLine:
+def person(cli: CommandLine) -> CommandLine:
     """Somebody whose account is this sandbox, who has `rpd` and nothing else yet."""
     path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
-    stage.variables = {"RPD_API_URL": stage.sandbox_url(), "LANG": "en_US.UTF-8", "LC_ALL": "", "PATH": path}
-    return stage
+    cli.variables = {"RPD_API_URL": cli.sandbox_url(), "LANG": "en_US.UTF-8", "LC_ALL": "", "PATH": path}
+    return cli
 
 
 @pytest.fixture

@@ -41,11 +41,11 @@ class Accounts:
 
 
 @pytest.fixture
-def accounts(stage: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Accounts]:
+def accounts(cli: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Accounts]:
     other = tmp_path / "other"
-    accounts = Accounts([stage.sandbox_home, other])
+    accounts = Accounts([cli.sandbox_home, other])
     monkeypatch.setenv("TEST_KEY", accounts.keys[0])
-    usual = stage.environment
+    usual = cli.environment
 
     def environment(self: CommandLine) -> dict[str, str]:
         return {**usual, "RPD_API_URL": accounts.url, "RUNPOD_API_KEY": os.environ["TEST_KEY"]}
@@ -56,11 +56,11 @@ def accounts(stage: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     daemon.down(other)
 
 
-def killed_in(stage: CommandLine, state: str) -> None:
+def killed_in(cli: CommandLine, state: str) -> None:
     if state == "boot":
-        stage.play(boot_seconds=60)
-    stage.job(config(GATED))
-    live = stage.start("run", "job.yaml")
+        cli.play(boot_seconds=60)
+    cli.job(config(GATED))
+    live = cli.start("run", "job.yaml")
     live.until(state)
     live.kill()
 
@@ -69,16 +69,16 @@ def killed_in(stage: CommandLine, state: str) -> None:
 @pytest.mark.parametrize("state", ["boot", "monitor"])
 @pytest.mark.slow
 def test_a_key_of_another_account_does_not_prove_that_a_pod_is_gone(
-    stage: CommandLine, accounts: Accounts, monkeypatch: pytest.MonkeyPatch, state: str, words: tuple[str, ...]
+    cli: CommandLine, accounts: Accounts, monkeypatch: pytest.MonkeyPatch, state: str, words: tuple[str, ...]
 ) -> None:
-    killed_in(stage, state)
+    killed_in(cli, state)
     monkeypatch.setenv("TEST_KEY", accounts.keys[1])
-    done = stage.rpd(*words)
+    done = cli.rpd(*words)
     assert done.returncode == 8, done.stderr
     assert "another API key" in done.stdout + done.stderr
-    assert [debt["kind"] for debt in stage.inspect()["debts"]] == ["compute"]
+    assert [debt["kind"] for debt in cli.inspect()["debts"]] == ["compute"]
     monkeypatch.setenv("TEST_KEY", accounts.keys[0])
-    stage.play(boot_seconds=0.1)
-    stage.rpd("cancel")
-    assert not [pod for pod in stage.truth()["pods"] if pod["status"] in COMPUTING]
-    assert not [debt for debt in stage.inspect()["debts"] if debt["kind"] == "compute"]
+    cli.play(boot_seconds=0.1)
+    cli.rpd("cancel")
+    assert not [pod for pod in cli.truth()["pods"] if pod["status"] in COMPUTING]
+    assert not [debt for debt in cli.inspect()["debts"] if debt["kind"] == "compute"]

@@ -15,48 +15,48 @@ SERVER = (
 )
 
 
-def test_training_in_the_background_survives_its_engine_and_brings_its_results(stage: CommandLine) -> None:
-    live = stage.begin(config(LEFT, artifacts=artifact()))
+def test_training_in_the_background_survives_its_engine_and_brings_its_results(cli: CommandLine) -> None:
+    live = cli.begin(config(LEFT, artifacts=artifact()))
     live.until_text("left something in the background", 40.0)
     live.kill()
-    assert "was told to outlive the script" in stage.inspect()["waits_for"]
-    stage.go()
-    done = stage.rpd("resume")
+    assert "was told to outlive the script" in cli.inspect()["waits_for"]
+    cli.go()
+    done = cli.rpd("resume")
     assert done.returncode == 0, done.stderr
-    assert stage.result() == "model\n" and "whose exit code nobody knows" in done.stderr
-    stage.judge("TERMINATED", starts=1)
+    assert cli.result() == "model\n" and "whose exit code nobody knows" in done.stderr
+    cli.judge("TERMINATED", starts=1)
 
 
 @pytest.mark.slow
-def test_training_that_crashes_after_its_script_makes_a_success_in_doubt(stage: CommandLine) -> None:
+def test_training_that_crashes_after_its_script_makes_a_success_in_doubt(cli: CommandLine) -> None:
     """Nobody knows its exit code; what it said after the script's end is in the log all the same."""
     crash = "until [ -e /workspace/go ]; do sleep 0.1; done; python3 -S -c 'raise RuntimeError(7)'"
-    live = stage.begin(
+    live = cli.begin(
         config(
             f"mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt\n({crash}) & disown", artifacts=artifact()
         )
     )
     live.until_text("left something in the background", 40.0)
-    stage.go()
+    cli.go()
     assert live.end() == 0
     assert "this counts as a success, but the job's log says: RuntimeError: 7" in live.text
-    stage.judge("TERMINATED", starts=1)
+    cli.judge("TERMINATED", starts=1)
 
 
 @pytest.mark.slow
-def test_a_cancel_ends_the_wait(stage: CommandLine) -> None:
-    live = stage.begin(config(LEFT, artifacts=artifact(required=False)))
+def test_a_cancel_ends_the_wait(cli: CommandLine) -> None:
+    live = cli.begin(config(LEFT, artifacts=artifact(required=False)))
     live.until_text("left something in the background", 40.0)
-    done = stage.rpd("cancel")
+    done = cli.rpd("cancel")
     assert done.returncode == 0, done.stderr
     assert live.end() == 130
-    seen = stage.inspect()
+    seen = cli.inspect()
     assert (seen["outcome"], seen["exit_code"]) == ("cancelled", 143)
 
 
 @pytest.mark.slow
-def test_a_server_beside_the_work_ends_with_the_job(stage: CommandLine) -> None:
-    done = stage.run(config(SERVER, artifacts=artifact()))
+def test_a_server_beside_the_work_ends_with_the_job(cli: CommandLine) -> None:
+    done = cli.run(config(SERVER, artifacts=artifact()))
     assert done.returncode == 0, done.stderr
-    assert stage.result() == "42\n" and "1 process left in the background, ended: python3" in done.stderr
-    stage.judge("TERMINATED", starts=1)
+    assert cli.result() == "42\n" and "1 process left in the background, ended: python3" in done.stderr
+    cli.judge("TERMINATED", starts=1)

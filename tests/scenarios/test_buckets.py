@@ -72,38 +72,38 @@ def job(
     )
 
 
-def manifest(stage: CommandLine) -> dict[str, Any]:
-    text = (stage.run_folder() / "runpod_deploy_pull_manifest.json").read_text()
+def manifest(cli: CommandLine) -> dict[str, Any]:
+    text = (cli.run_folder() / "runpod_deploy_pull_manifest.json").read_text()
     return dict(json.loads(text)["artifacts"][0])
 
 
-def buckets(stage: CommandLine) -> Path:
-    (pod,) = stage.truth()["pods"]
-    return stage.sandbox_home / "pods" / pod["id"] / "volume/buckets"
+def buckets(cli: CommandLine) -> Path:
+    (pod,) = cli.truth()["pods"]
+    return cli.sandbox_home / "pods" / pod["id"] / "volume/buckets"
 
 
-def lying(stage: CommandLine, below: str) -> dict[str, int]:
-    root = buckets(stage) / below
+def lying(cli: CommandLine, below: str) -> dict[str, int]:
+    root = buckets(cli) / below
     return {str(path.relative_to(root)): path.stat().st_size for path in root.rglob("*") if path.is_file()}
 
 
 @pytest.mark.slow
 @pytest.mark.row(94)
-def test_the_pod_pushes_its_results_and_they_count(stage: CommandLine) -> None:
-    done = stage.run(job(excludes=["*.tmp"], body=f"{MAKE}echo x > /workspace/out/x.tmp"))
+def test_the_pod_pushes_its_results_and_they_count(cli: CommandLine) -> None:
+    done = cli.run(job(excludes=["*.tmp"], body=f"{MAKE}echo x > /workspace/out/x.tmp"))
     assert done.returncode == 0, done.stderr
-    told = manifest(stage)
+    told = manifest(cli)
     assert (told["status"], told["files"], told["bytes_transferred"]) == ("success", 2, 6), told
-    assert told["local_path"] == f"s3://results/{stage.run_id}"
-    assert lying(stage, f"results/{stage.run_id}") == {"result.txt": 3, "deep/a b.json": 3}
-    assert not list(stage.folder.rglob("s3:*"))
-    stage.judge("EXITED", starts=1)
+    assert told["local_path"] == f"s3://results/{cli.run_id}"
+    assert lying(cli, f"results/{cli.run_id}") == {"result.txt": 3, "deep/a b.json": 3}
+    assert not list(cli.folder.rglob("s3:*"))
+    cli.judge("EXITED", starts=1)
 
 
 @pytest.mark.slow
 @pytest.mark.row(94)
 def test_a_file_that_did_not_arrive_keeps_the_pod_until_it_has(
-    stage: CommandLine, monkeypatch: pytest.MonkeyPatch
+    cli: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the keys in a file of secrets, which is removed before the pod is kept."""
     monkeypatch.setenv("API_TOKEN", "t0ken-of-the-bucket")
@@ -111,107 +111,107 @@ def test_a_file_that_did_not_arrive_keeps_the_pod_until_it_has(
     document = job("store:results", body=MAKE + drop, env={"KEY": ""}, on_success="delete")
     document["secrets"] = [{"name": "tokens", "destination": "/workspace/keys", "env": ["API_TOKEN"]}]
     document["remote_env"]["source_files"] = ["/workspace/keys"]
-    done = stage.run(document)
+    done = cli.run(document)
     assert done.returncode == 75, done.stderr
     assert "result did not arrive whole at store:results: result.txt" in done.stderr
-    assert lying(stage, "store/results") == {"deep/a b.json": 3}
-    stage.judge("EXITED", starts=1)
-    assert not os.path.lexists(buckets(stage).parent / "keys")
-    (buckets(stage) / "drop/result.txt").rmdir()
-    done = stage.rpd("resume")
+    assert lying(cli, "store/results") == {"deep/a b.json": 3}
+    cli.judge("EXITED", starts=1)
+    assert not os.path.lexists(buckets(cli).parent / "keys")
+    (buckets(cli) / "drop/result.txt").rmdir()
+    done = cli.rpd("resume")
     assert done.returncode == 0, done.stderr
-    assert manifest(stage)["files"] == 2 and stage.inspect()["outcome"] == "succeeded"
-    stage.judge("TERMINATED", starts=1)
+    assert manifest(cli)["files"] == 2 and cli.inspect()["outcome"] == "succeeded"
+    cli.judge("TERMINATED", starts=1)
 
 
 @pytest.mark.slow
-def test_a_name_that_cannot_be_pushed_keeps_nothing_else_from_it(stage: CommandLine) -> None:
-    done = stage.run(job("s3://results/x", body=MAKE + "touch '/workspace/out/two\nlines'\n", on_success="delete"))
+def test_a_name_that_cannot_be_pushed_keeps_nothing_else_from_it(cli: CommandLine) -> None:
+    done = cli.run(job("s3://results/x", body=MAKE + "touch '/workspace/out/two\nlines'\n", on_success="delete"))
     assert done.returncode == 5, done.stderr
-    assert lying(stage, "results/x") == {"result.txt": 3, "deep/a b.json": 3}
+    assert lying(cli, "results/x") == {"result.txt": 3, "deep/a b.json": 3}
     assert "result arrived but for 1 path that may not be created at the destination: two\\nlines" in done.stderr
-    stage.judge("EXITED", starts=1)
+    cli.judge("EXITED", starts=1)
 
 
 @pytest.mark.slow
 @pytest.mark.row(94)
-def test_nothing_to_push_is_a_missing_result(stage: CommandLine) -> None:
-    done = stage.run(job(body="echo nothing", on_success="delete"))
+def test_nothing_to_push_is_a_missing_result(cli: CommandLine) -> None:
+    done = cli.run(job(body="echo nothing", on_success="delete"))
     assert done.returncode == 5, done.stderr
-    assert (stage.inspect()["reason"], manifest(stage)["status"]) == ("artifact_missing", "missing")
-    assert not buckets(stage).exists()
-    stage.judge("EXITED", starts=1)
+    assert (cli.inspect()["reason"], manifest(cli)["status"]) == ("artifact_missing", "missing")
+    assert not buckets(cli).exists()
+    cli.judge("EXITED", starts=1)
 
 
 @pytest.mark.slow
 @pytest.mark.row(94)
-def test_a_pod_without_any_tool_says_what_to_install(stage: CommandLine) -> None:
+def test_a_pod_without_any_tool_says_what_to_install(cli: CommandLine) -> None:
     tools = "for each in mktemp rm cat tr sed head grep; do ln -s $(command -v $each) /workspace/tools/$each; done"
     setup = f"mkdir -p /workspace/tools; {tools}"
-    done = stage.run(job(body=WITH_TOOLS, setup=(setup,), env={"PATH": NO_TOOLS}, on_success="delete"))
+    done = cli.run(job(body=WITH_TOOLS, setup=(setup,), env={"PATH": NO_TOOLS}, on_success="delete"))
     assert done.returncode == 75, done.stderr
     assert "neither rclone nor the AWS CLI is in the pod" in done.stderr and "install" in done.stderr
-    stage.judge("EXITED", starts=1)
+    cli.judge("EXITED", starts=1)
 
 
 @pytest.mark.slow
 @pytest.mark.row(94)
-def test_the_aws_command_line_does_as_well(stage: CommandLine) -> None:
+def test_the_aws_command_line_does_as_well(cli: CommandLine) -> None:
     """It lists whole keys, and what only begins like the destination with them."""
     tools = "mktemp rm cat tr sed head grep find mkdir cp dirname stat"
     links = f"mkdir -p /workspace/tools; for each in {tools}; do ln -s $(command -v $each) /workspace/tools/$each; done"
     put = f"cat > /workspace/tools/aws <<'EOF'\n{AWS}EOF\nchmod +x /workspace/tools/aws"
     near = f"mkdir -p {BUCKETS}/results/x2; echo 123 > {BUCKETS}/results/x2/result.txt\n"
     document = job("s3://results/x", body=WITH_TOOLS + near, setup=(links, put), env={"PATH": NO_TOOLS})
-    done = stage.run(document)
+    done = cli.run(document)
     assert done.returncode == 0, done.stderr
-    assert (manifest(stage)["files"], manifest(stage)["bytes_transferred"]) == (2, 6)
-    assert lying(stage, "results/x") == {"result.txt": 3, "deep/a b.json": 3}
-    stage.judge("EXITED", starts=1)
+    assert (manifest(cli)["files"], manifest(cli)["bytes_transferred"]) == (2, 6)
+    assert lying(cli, "results/x") == {"result.txt": 3, "deep/a b.json": 3}
+    cli.judge("EXITED", starts=1)
 
 
 @pytest.mark.slow
 @pytest.mark.row(94)
-def test_a_single_file_and_a_source_file_with_the_keys(stage: CommandLine) -> None:
+def test_a_single_file_and_a_source_file_with_the_keys(cli: CommandLine) -> None:
     setup = ("echo 'export KEY=k' > /workspace/keys",)
     document = job("store:kept/", setup=setup, remote_path="/workspace/out/result.txt", env={"KEY": ""})
     document["remote_env"]["source_files"] = ["/workspace/keys"]
-    done = stage.run(document)
+    done = cli.run(document)
     assert done.returncode == 0, done.stderr
-    assert manifest(stage)["bytes_transferred"] == 3 and lying(stage, "store") == {"kept/result.txt": 3}
-    stage.judge("EXITED", starts=1)
+    assert manifest(cli)["bytes_transferred"] == 3 and lying(cli, "store") == {"kept/result.txt": 3}
+    cli.judge("EXITED", starts=1)
 
 
 @pytest.mark.slow
 @pytest.mark.row(94)
-def test_files_that_share_a_place_go_into_it_as_a_folder(stage: CommandLine) -> None:
+def test_files_that_share_a_place_go_into_it_as_a_folder(cli: CommandLine) -> None:
     document = job("s3://results/x", remote_path="/workspace/out/result.txt")
     other = {"label": "deep", "remote_path": "/workspace/out/deep/a b.json", "local_path": "s3://results/x"}
     document["artifacts"].append(other)
-    done = stage.run(document)
+    done = cli.run(document)
     assert done.returncode == 0, done.stderr
-    assert lying(stage, "results") == {"x/result.txt": 3, "x/a b.json": 3}
+    assert lying(cli, "results") == {"x/result.txt": 3, "x/a b.json": 3}
 
 
 @pytest.mark.slow
 @pytest.mark.row(94)
-def test_a_source_file_that_prints_is_no_answer_of_the_tool(stage: CommandLine) -> None:
+def test_a_source_file_that_prints_is_no_answer_of_the_tool(cli: CommandLine) -> None:
     """Nor is how it ends: the job goes on after such a file, too."""
     document = job(setup=("echo 'echo welcome; [ -e /workspace/none ] && echo more' > /workspace/greeting",))
     document["remote_env"]["source_files"] = ["/workspace/greeting"]
-    done = stage.run(document)
+    done = cli.run(document)
     assert done.returncode == 0, done.stderr
-    assert lying(stage, f"results/{stage.run_id}") == {"result.txt": 3, "deep/a b.json": 3}
+    assert lying(cli, f"results/{cli.run_id}") == {"result.txt": 3, "deep/a b.json": 3}
 
 
 @pytest.mark.row(94)
-def test_refused_keys_are_told_and_keep_the_pod(stage: CommandLine) -> None:
+def test_refused_keys_are_told_and_keep_the_pod(cli: CommandLine) -> None:
     """Whatever the file says of a failed job: this one ended well."""
     document = job(env={"KEY": ""}, on_success="delete")
     document["lifecycle"]["on_failure"] = "delete"
-    done = stage.run(document)
+    done = cli.run(document)
     assert done.returncode == 75 and "NoCredentialProviders" in done.stderr, done.stderr
-    stage.judge("EXITED", starts=1)
+    cli.judge("EXITED", starts=1)
 
 
 @pytest.mark.row(94)
@@ -227,8 +227,8 @@ def test_refused_keys_are_told_and_keep_the_pod(stage: CommandLine) -> None:
     ],
 )
 def test_what_is_no_place_is_refused_before_anything_is_rented(
-    stage: CommandLine, local_path: str, more: dict[str, Any], why: str
+    cli: CommandLine, local_path: str, more: dict[str, Any], why: str
 ) -> None:
-    done = stage.run(job(local_path, **more))
+    done = cli.run(job(local_path, **more))
     assert done.returncode == 2 and why in done.stderr, done.stderr
-    assert stage.truth()["pods"] == []
+    assert cli.truth()["pods"] == []

@@ -29,10 +29,10 @@ def forms(secret: str) -> list[bytes]:
     ]
 
 
-def traces(stage: CommandLine, *secrets: str) -> list[str]:
+def traces(cli: CommandLine, *secrets: str) -> list[str]:
     """Files of this machine that hold one of them. What lies in the sandbox's folder is the cloud's."""
-    files = [each for folder in (stage.home, stage.folder, stage.user) for each in folder.rglob("*") if each.is_file()]
-    mine = [each for each in files if not each.is_relative_to(stage.sandbox_home) and each.name != "cert.der"]
+    files = [each for folder in (cli.home, cli.folder, cli.user) for each in folder.rglob("*") if each.is_file()]
+    mine = [each for each in files if not each.is_relative_to(cli.sandbox_home) and each.name != "cert.der"]
     found = {str(each) for each in mine for secret in secrets for form in forms(secret) if form in each.read_bytes()}
     return sorted(found)
 
@@ -49,14 +49,14 @@ def at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.row(130, 231, 232, 233)
-def test_no_secret_is_left_on_this_machine(stage: CommandLine) -> None:
-    info = daemon.find(stage.sandbox_home)
+def test_no_secret_is_left_on_this_machine(cli: CommandLine) -> None:
+    info = daemon.find(cli.sandbox_home)
     assert info is not None
     body = {"name": "theirs", "image": "x", "env": {"PASSWORD": FOREIGN, "NOTE": FOREIGN}, "disk": 20}
-    stage.call("POST", "/v2/pods", {**body, "gpu": {"id": "NVIDIA L4", "count": 1}, "cloud": "SECURE"})
+    cli.call("POST", "/v2/pods", {**body, "gpu": {"id": "NVIDIA L4", "count": 1}, "cloud": "SECURE"})
     says = '. /workspace/secrets.env; echo "$API_TOKEN"; echo "$API_TOKEN" >&2; exit 3'
-    assert stage.run(kept(config("echo hello", preflight=[{"command": says}]))).returncode == 5
-    live = stage.begin(kept(config(GATED, artifacts=artifact(required=False))))
+    assert cli.run(kept(config("echo hello", preflight=[{"command": says}]))).returncode == 5
+    live = cli.begin(kept(config(GATED, artifacts=artifact(required=False))))
     live.until_begun()
     live.kill()
     for words in (
@@ -66,42 +66,42 @@ def test_no_secret_is_left_on_this_machine(stage: CommandLine) -> None:
         ("gc", "--yes"),
         ("gc", "--yes", "--stopped"),
     ):
-        stage.rpd(*words)
-    stage.fault("F1", times=2)
-    stage.rpd("gpus")
-    log = Path(stage.home, "log", "rpd.log")
+        cli.rpd(*words)
+    cli.fault("F1", times=2)
+    cli.rpd("gpus")
+    log = Path(cli.home, "log", "rpd.log")
     told = log.read_text()
     for words in ("POST /v2/pods: 201", "GET /v2/pods", "logged in after", "create_pod_ok", "so far (est.)", "DELETE"):
         assert words in told, words
     assert (log.stat().st_mode & 0o777, log.parent.stat().st_mode & 0o777) == (0o600, 0o700)
-    assert traces(stage, TOKEN, PASSWORD, info.api_key, FOREIGN) == []
-    shown = stage.rpd("logs", "--full").stdout
+    assert traces(cli, TOKEN, PASSWORD, info.api_key, FOREIGN) == []
+    shown = cli.rpd("logs", "--full").stdout
     assert "POST /v2/pods: 201" in shown and TOKEN not in shown and info.api_key not in shown
 
 
-def test_a_log_that_cannot_be_written_stops_no_run(stage: CommandLine) -> None:
-    (stage.home / "log").write_text("a file is in the way")
-    done = stage.run(config("echo hello"))
+def test_a_log_that_cannot_be_written_stops_no_run(cli: CommandLine) -> None:
+    (cli.home / "log").write_text("a file is in the way")
+    done = cli.run(config("echo hello"))
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("rpd's own log cannot be written") == 1
-    stage.judge("TERMINATED", starts=1)
+    cli.judge("TERMINATED", starts=1)
 
 
 @pytest.mark.slow
-def test_the_log_of_the_pods_system_is_shown_while_it_boots(stage: CommandLine) -> None:
-    live = stage.begin(config(GATED))
+def test_the_log_of_the_pods_system_is_shown_while_it_boots(cli: CommandLine) -> None:
+    live = cli.begin(config(GATED))
     live.until_begun()
-    shown = stage.rpd("logs", "--system")
+    shown = cli.rpd("logs", "--system")
     assert shown.returncode == 0 and shown.stdout, shown.stderr
-    assert len(stage.rpd("logs", "--system", "--tail", "1").stdout.splitlines()) == 1
-    assert stage.rpd("logs", "--system", "--since", "1d").stdout == shown.stdout
-    follower = stage.start("logs", "--system", "-f")
+    assert len(cli.rpd("logs", "--system", "--tail", "1").stdout.splitlines()) == 1
+    assert cli.rpd("logs", "--system", "--since", "1d").stdout == shown.stdout
+    follower = cli.start("logs", "--system", "-f")
     follower._wait(lambda: follower.out == shown.stdout, 30.0, "the lines so far")
     follower.press()
     assert follower.end() == 0, follower.text
-    stage.go()
+    cli.go()
     assert live.end() == 0, live.text
-    gone = stage.rpd("logs", "job", "--system")
+    gone = cli.rpd("logs", "job", "--system")
     assert (gone.returncode, "its log with it" in gone.stderr) == (0, True), gone.stderr
-    document = json.loads(stage.rpd("pods", "--json").stdout)
+    document = json.loads(cli.rpd("pods", "--json").stdout)
     assert document["pods"] == []

@@ -12,18 +12,18 @@ import pytest
 from tests.scenarios.harness import CommandLine, config
 
 
-def offered(stage: CommandLine, *words: str) -> list[str]:
+def offered(cli: CommandLine, *words: str) -> list[str]:
     """What bash completes the last word to."""
     line = shlex.join(words)
     script = (
         f'eval "$(rpd completion bash)"; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; '
         'complete -p rpd >/dev/null && _rpd_completion rpd; printf "%s\\n" "${COMPREPLY[@]}"'
     )
-    path = f"{Path(sys.executable).parent}:{stage.environment['PATH']}"
+    path = f"{Path(sys.executable).parent}:{cli.environment['PATH']}"
     done = subprocess.run(
         ["bash", "-c", script],
-        cwd=stage.folder,
-        env={**stage.environment, "PATH": path},
+        cwd=cli.folder,
+        env={**cli.environment, "PATH": path},
         capture_output=True,
         text=True,
         check=False,
@@ -35,34 +35,34 @@ def offered(stage: CommandLine, *words: str) -> list[str]:
 
 @pytest.mark.row(17)
 @pytest.mark.slow
-def test_commands_options_and_runs_are_completed(stage: CommandLine) -> None:
-    assert stage.run(config(name="teach")).returncode == 0
-    assert offered(stage, "rpd", "val") == ["validate"]
-    assert offered(stage, "rpd", "config", "set", "log") == ["log-level"]
-    assert "--max-gpu-price" in offered(stage, "rpd", "run", "--max")
-    assert sorted(offered(stage, "rpd", "inspect", "tea")) == sorted(["teach", stage.run_id])
-    assert offered(stage, "rpd", "inspect", "nothing") == []
+def test_commands_options_and_runs_are_completed(cli: CommandLine) -> None:
+    assert cli.run(config(name="teach")).returncode == 0
+    assert offered(cli, "rpd", "val") == ["validate"]
+    assert offered(cli, "rpd", "config", "set", "log") == ["log-level"]
+    assert "--max-gpu-price" in offered(cli, "rpd", "run", "--max")
+    assert sorted(offered(cli, "rpd", "inspect", "tea")) == sorted(["teach", cli.run_id])
+    assert offered(cli, "rpd", "inspect", "nothing") == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_every_shell_has_a_script(stage: CommandLine, shell: str) -> None:
-    done = stage.rpd("completion", shell)
+def test_every_shell_has_a_script(cli: CommandLine, shell: str) -> None:
+    done = cli.rpd("completion", shell)
     assert done.returncode == 0 and f"complete_{shell}" in done.stdout
-    assert stage.rpd("completion", "csh").returncode == 2
+    assert cli.rpd("completion", "csh").returncode == 2
 
 
 @pytest.mark.slow
 @pytest.mark.row(14, 106)
-def test_a_state_file_has_a_name_of_its_own_for_each_run(stage: CommandLine) -> None:
-    stage.job(
+def test_a_state_file_has_a_name_of_its_own_for_each_run(cli: CommandLine) -> None:
+    cli.job(
         config("true", variables={"seed": "0"}, state_file="pointers/{seed}.json", lifecycle={"on_success": "stop"})
     )
     pods = {}
     for seed in ("1", "2"):
-        assert stage.rpd("run", "job.yaml", "--sandbox", "--var", f"seed={seed}").returncode == 0
-        pods[seed] = stage.inspect()["pod"]["id"]
+        assert cli.rpd("run", "job.yaml", "--sandbox", "--var", f"seed={seed}").returncode == 0
+        pods[seed] = cli.inspect()["pod"]["id"]
     for seed, pod in pods.items():
-        pointer = stage.folder / f"pointers/{seed}.json"
+        pointer = cli.folder / f"pointers/{seed}.json"
         assert pod in pointer.read_text()
-        assert stage.inspect(str(pointer))["pod"]["id"] == pod
+        assert cli.inspect(str(pointer))["pod"]["id"] == pod

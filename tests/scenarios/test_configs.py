@@ -291,14 +291,14 @@ def test_what_is_left_out_means_what_it_meant(tmp_path: Path, path: str) -> None
 
 @pytest.mark.slow
 @pytest.mark.row(8, 13, 21)
-def test_each_is_validated_as_it_would_run(stage: CommandLine) -> None:
-    (stage.folder / "jobs").mkdir()
-    (stage.folder / "pyproject.toml").touch()
-    (stage.user / ".ssh").mkdir(exist_ok=True)
+def test_each_is_validated_as_it_would_run(cli: CommandLine) -> None:
+    (cli.folder / "jobs").mkdir()
+    (cli.folder / "pyproject.toml").touch()
+    (cli.user / ".ssh").mkdir(exist_ok=True)
     for name in FILES:
-        path = written(stage.folder / "jobs", name)
+        path = written(cli.folder / "jobs", name)
         words = ("--var", "seed=3") if name == "sweep" else ()
-        done = stage.rpd("validate", "--config", str(path), "--scan-consumer", *words)
+        done = cli.rpd("validate", "--config", str(path), "--scan-consumer", *words)
         expected = "key_path" if name == "hello" else ""  # a key that is named has to be there
         assert (done.returncode == 0) is (name != "hello"), done.stderr
         assert expected in done.stderr
@@ -306,11 +306,11 @@ def test_each_is_validated_as_it_would_run(stage: CommandLine) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(8, 10, 11, 12, 40, 45, 68, 80, 132)
-def test_a_sweep_of_one_file(stage: CommandLine) -> None:
-    written(stage.folder, "sweep")
+def test_a_sweep_of_one_file(cli: CommandLine) -> None:
+    written(cli.folder, "sweep")
     folders = set()
     for seed in ("1", "2"):
-        done = stage.rpd("run", "--config", "sweep.yaml", "--sandbox", "--var", f"seed={seed}", "--print-run-dir")
+        done = cli.rpd("run", "--config", "sweep.yaml", "--sandbox", "--var", f"seed={seed}", "--print-run-dir")
         assert done.returncode == 0, done.stderr
         folder = Path(done.stdout.splitlines()[0].removeprefix("RUN_DIR="))
         folders.add(folder)
@@ -318,28 +318,28 @@ def test_a_sweep_of_one_file(stage: CommandLine) -> None:
         assert (folder / "out/metrics.txt").read_text() == f"{seed} 1e-4\n"
         assert not (folder / "out/big.ckpt").exists()
     assert len(folders) == 2
-    stage.judge("TERMINATED", "TERMINATED", starts=2)
+    cli.judge("TERMINATED", "TERMINATED", starts=2)
 
 
 @pytest.mark.slow
 @pytest.mark.row(8, 45)
-def test_the_examples_run(stage: CommandLine) -> None:
-    shutil.copytree(EXAMPLES, stage.folder, dirs_exist_ok=True)
-    stage.call("POST", "/v2/network-volumes", {"name": "shared", "size": 10, "dataCenter": "EUR-IS-1"})
+def test_the_examples_run(cli: CommandLine) -> None:
+    shutil.copytree(EXAMPLES, cli.folder, dirs_exist_ok=True)
+    cli.call("POST", "/v2/network-volumes", {"name": "shared", "size": 10, "dataCenter": "EUR-IS-1"})
     for name, words in (("sweep/sweep.yaml", ("--var", "seed=3")), ("network-volume/reuse.yaml", ())):
-        done = stage.rpd("run", name, "--sandbox", *words)
+        done = cli.rpd("run", name, "--sandbox", *words)
         assert done.returncode == 0, done.stderr
-    assert (stage.run_folder("reuse") / "sum.txt").read_text() == "500500\n"
-    assert '"seed": 3' in (stage.run_folder("sweep-3") / "out/metrics.json").read_text()
+    assert (cli.run_folder("reuse") / "sum.txt").read_text() == "500500\n"
+    assert '"seed": 3' in (cli.run_folder("sweep-3") / "out/metrics.json").read_text()
 
 
 @pytest.mark.slow
 @pytest.mark.row(29, 46, 48, 64, 68, 93)
-def test_a_network_volume_keeps_its_files_from_run_to_run(stage: CommandLine) -> None:
-    written(stage.folder, "network")
-    stage.call("POST", "/v2/network-volumes", {"name": "shared", "size": 10, "dataCenter": "EUR-IS-1"})
+def test_a_network_volume_keeps_its_files_from_run_to_run(cli: CommandLine) -> None:
+    written(cli.folder, "network")
+    cli.call("POST", "/v2/network-volumes", {"name": "shared", "size": 10, "dataCenter": "EUR-IS-1"})
     for count in (1, 2):
-        done = stage.rpd("run", "network.yaml", "--sandbox")
+        done = cli.rpd("run", "network.yaml", "--sandbox")
         assert done.returncode == 0, done.stderr
-        assert (stage.run_folder() / "all.txt").read_text() == "a\n" * count
-    stage.judge("TERMINATED", "TERMINATED", starts=2)
+        assert (cli.run_folder() / "all.txt").read_text() == "a\n" * count
+    cli.judge("TERMINATED", "TERMINATED", starts=2)

@@ -21,7 +21,7 @@ URL = re.compile(r"http://127\.0\.0\.1:\d+")
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[CommandLine]:
+def cli(tmp_path: Path) -> Iterator[CommandLine]:
     with staged(tmp_path) as made:
         yield made
 
@@ -61,8 +61,8 @@ def is_served(url: str) -> bool:
 
 
 @pytest.mark.row(49, 212, 213, 219)
-def test_connected_is_said_when_the_service_answers_and_not_before(stage: CommandLine) -> None:
-    live = stage.start(*words(after=2.0))
+def test_connected_is_said_when_the_service_answers_and_not_before(cli: CommandLine) -> None:
+    live = cli.start(*words(after=2.0))
     live.until("tunnel")
     assert "Connected" not in live.text
     assert is_served(connected(live))
@@ -70,94 +70,92 @@ def test_connected_is_said_when_the_service_answers_and_not_before(stage: Comman
     assert [live.text.index(each) for each in stages] == sorted(live.text.index(each) for each in stages)
     live.press()
     assert live.end() == 130, "off a terminal, Ctrl-C stops the pod"
-    stage.judge("EXITED", starts=0)
+    cli.judge("EXITED", starts=0)
 
 
 @pytest.mark.parametrize(("key", "code", "status"), [("s", 0, "EXITED"), ("d", 0, "TERMINATED")])
-def test_ctrl_c_on_a_terminal_asks_what_becomes_of_the_pod(
-    stage: CommandLine, key: str, code: int, status: str
-) -> None:
-    live = stage.start_on_terminal(*words())
+def test_ctrl_c_on_a_terminal_asks_what_becomes_of_the_pod(cli: CommandLine, key: str, code: int, status: str) -> None:
+    live = cli.start_on_terminal(*words())
     connected(live)
     live.press()
     live.until_text("no answer in 60 s: stop")
     assert "a month" in live.text and "keep it up at $" in live.text and "at most $" in live.text
     live.type("\n")  # go on
-    eventually(lambda: stage.state() == "attend" and stage.live_pod())
+    eventually(lambda: cli.state() == "attend" and cli.live_pod())
     time.sleep(0.4)  # a key press within 0.3 s counts as the same
     live.press()
     eventually(lambda: live.text.count("no answer in 60 s: stop") == 2)
     live.type(f"{key}\n")
     assert live.end() == code, live.text
-    stage.judge(status, starts=0)
+    cli.judge(status, starts=0)
 
 
-def test_a_kept_pod_stays_up_under_its_switch_and_is_attached_to_again(stage: CommandLine) -> None:
-    live = stage.start_on_terminal(*words())
+def test_a_kept_pod_stays_up_under_its_switch_and_is_attached_to_again(cli: CommandLine) -> None:
+    live = cli.start_on_terminal(*words())
     connected(live)
     live.press()
     live.until_text("no answer in 60 s: stop")
     live.type("k\n")
     assert live.end() == 0, live.text
-    stage.judge("RUNNING", starts=0)
-    seen = stage.inspect()
+    cli.judge("RUNNING", starts=0)
+    seen = cli.inspect()
     assert seen["kept_until"] is not None and seen["released_by"]["who"] == "the switch in the pod"
-    assert stage.rpd("gc", "--yes").returncode == 0
-    stage.judge("RUNNING", starts=0)
-    again = stage.start("resume")
+    assert cli.rpd("gc", "--yes").returncode == 0
+    cli.judge("RUNNING", starts=0)
+    again = cli.start("resume")
     assert is_served(connected(again))
-    assert stage.rpd("release", stage.run_id, "--delete", "--yes").returncode == 0
+    assert cli.rpd("release", cli.run_id, "--delete", "--yes").returncode == 0
     assert again.end() == 0
-    stage.judge("TERMINATED", starts=0)
+    cli.judge("TERMINATED", starts=0)
 
 
-def test_a_killed_session_is_attached_to_again_and_a_stopped_one_starts_again(stage: CommandLine) -> None:
-    live = stage.start(*words())
+def test_a_killed_session_is_attached_to_again_and_a_stopped_one_starts_again(cli: CommandLine) -> None:
+    live = cli.start(*words())
     connected(live)
     live.kill()
-    stage.judge("RUNNING", starts=0)
-    assert stage.run_id in stage.rpd("runs").stdout
-    again = stage.start("resume")
+    cli.judge("RUNNING", starts=0)
+    assert cli.run_id in cli.rpd("runs").stdout
+    again = cli.start("resume")
     assert is_served(connected(again))
-    assert stage.rpd("release", stage.run_id, "--stop").returncode == 0
+    assert cli.rpd("release", cli.run_id, "--stop").returncode == 0
     assert again.end() == 0
-    stage.judge("EXITED", starts=0)
-    third = stage.start("resume")
+    cli.judge("EXITED", starts=0)
+    third = cli.start("resume")
     assert is_served(connected(third))
-    assert stage.rpd("cancel", stage.run_id).returncode == 0
+    assert cli.rpd("cancel", cli.run_id).returncode == 0
     assert third.end() == 130
-    stage.judge("EXITED", starts=0)
-    assert stage.inspect()["outcome"] == "cancelled"
+    cli.judge("EXITED", starts=0)
+    assert cli.inspect()["outcome"] == "cancelled"
 
 
-def test_gc_stops_the_pod_of_a_dead_session_and_deletes_nothing_in_it(stage: CommandLine) -> None:
-    live = stage.start(*words())
+def test_gc_stops_the_pod_of_a_dead_session_and_deletes_nothing_in_it(cli: CommandLine) -> None:
+    live = cli.start(*words())
     connected(live)
     live.kill()
-    (stage.sandbox_home / "pods" / stage.live_pod()["id"] / "volume" / "mine.txt").write_text("work")
-    assert stage.rpd("gc", "--yes").returncode == 0
-    stage.judge("EXITED", starts=0)
-    assert stage.inspect()["next"] == "the pod is stopped; rpd resume starts it again"
+    (cli.sandbox_home / "pods" / cli.live_pod()["id"] / "volume" / "mine.txt").write_text("work")
+    assert cli.rpd("gc", "--yes").returncode == 0
+    cli.judge("EXITED", starts=0)
+    assert cli.inspect()["next"] == "the pod is stopped; rpd resume starts it again"
 
 
-def test_a_closed_terminal_leaves_a_session_that_goes_on_and_is_listed(stage: CommandLine) -> None:
-    live = stage.start_on_terminal(*words())
+def test_a_closed_terminal_leaves_a_session_that_goes_on_and_is_listed(cli: CommandLine) -> None:
+    live = cli.start_on_terminal(*words())
     url = connected(live)
     live.hang_up()
     time.sleep(0.5)
     assert is_served(url) and live.process.poll() is None
-    assert stage.run_id in stage.rpd("runs").stdout
-    assert stage.rpd("release", stage.run_id, "--delete", "--yes").returncode == 0
+    assert cli.run_id in cli.rpd("runs").stdout
+    assert cli.rpd("release", cli.run_id, "--delete", "--yes").returncode == 0
     assert live.process.wait(60) == 0
-    stage.judge("TERMINATED", starts=0)
+    cli.judge("TERMINATED", starts=0)
 
 
-def test_a_suspended_session_goes_on_where_it_was(stage: CommandLine) -> None:
-    live = stage.start(*words())
+def test_a_suspended_session_goes_on_where_it_was(cli: CommandLine) -> None:
+    live = cli.start(*words())
     url = connected(live)
     live.signal(signal.SIGSTOP)
     time.sleep(1.0)
-    stage.judge("RUNNING", starts=0)
+    cli.judge("RUNNING", starts=0)
     live.signal(signal.SIGCONT)
     assert is_served(url)
     live.press()
@@ -165,136 +163,136 @@ def test_a_suspended_session_goes_on_where_it_was(stage: CommandLine) -> None:
 
 
 @pytest.mark.row(220)
-def test_a_detached_session_is_known_by_its_journal(stage: CommandLine) -> None:
-    done = stage.rpd(*words("--detach", "--json"))
+def test_a_detached_session_is_known_by_its_journal(cli: CommandLine) -> None:
+    done = cli.rpd(*words("--detach", "--json"))
     assert done.returncode == 0, done.stderr
-    seen = stage.inspect()
+    seen = cli.inspect()
     assert (seen["state"], seen["lifecycle"]) == ("attend", "session")
     (service,) = seen["services"]
     assert service["ready"] and is_served(service["url"])
-    owner = holder(stage.journal)
+    owner = holder(cli.journal)
     assert owner is not None and Path(f"/proc/{owner.pid}").exists()
-    assert stage.rpd("release", stage.run_id, "--delete", "--yes").returncode == 0
-    stage.judge("TERMINATED", starts=0)
+    assert cli.rpd("release", cli.run_id, "--delete", "--yes").returncode == 0
+    cli.judge("TERMINATED", starts=0)
 
 
 @pytest.mark.row(210)
-def test_nothing_is_rented_without_a_yes(stage: CommandLine) -> None:
-    done = stage.rpd(*words(yes=False))
-    assert done.returncode == 2 and "--yes" in done.stderr and stage.journals() == []
-    typed = stage.start_on_terminal(*words(yes=False))
+def test_nothing_is_rented_without_a_yes(cli: CommandLine) -> None:
+    done = cli.rpd(*words(yes=False))
+    assert done.returncode == 2 and "--yes" in done.stderr and cli.journals() == []
+    typed = cli.start_on_terminal(*words(yes=False))
     typed.until_text("rent it?")
     assert "/h with disks" in typed.text
     typed.type("n\n")
     assert typed.end() == 3
-    stage.judge(starts=0)
+    cli.judge(starts=0)
 
 
 @pytest.mark.row(236)
-def test_ctrl_c_before_the_connection_gives_the_pod_back(stage: CommandLine) -> None:
-    live = stage.start(*words(after=600.0))
+def test_ctrl_c_before_the_connection_gives_the_pod_back(cli: CommandLine) -> None:
+    live = cli.start(*words(after=600.0))
     live.until("tunnel")
     live.press()
     assert live.end() == 130
-    stage.judge("TERMINATED", starts=0)
+    cli.judge("TERMINATED", starts=0)
 
 
-def test_a_taken_local_port_is_passed_over(stage: CommandLine) -> None:
+def test_a_taken_local_port_is_passed_over(cli: CommandLine) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = int(taken.getsockname()[1])
-        live = stage.start(*words(after=0.0, port=free_port()))
+        live = cli.start(*words(after=0.0, port=free_port()))
         assert not connected(live).endswith(f":{port}")
         live.press()
         live.end()
 
 
 @pytest.mark.row(211)
-def test_names_count_the_sessions_of_the_day(stage: CommandLine) -> None:
-    both = [stage.start(*words()), stage.start(*words())]
+def test_names_count_the_sessions_of_the_day(cli: CommandLine) -> None:
+    both = [cli.start(*words()), cli.start(*words())]
     for live in both:
         connected(live)
-    names = sorted(journal.parent.name for journal in stage.journals())
+    names = sorted(journal.parent.name for journal in cli.journals())
     assert [name[-4:] for name in names] == ["-001", "-002"]
-    pods = {pod["name"][4:18] for pod in stage.truth()["pods"]}
+    pods = {pod["name"][4:18] for pod in cli.truth()["pods"]}
     assert pods == set(names)
     for live in both:
         live.press()
     assert [live.end() for live in both] == [130, 130]
 
 
-def test_no_effect_on_the_pod_is_without_an_intent(stage: CommandLine) -> None:
-    live = stage.start(*words())
+def test_no_effect_on_the_pod_is_without_an_intent(cli: CommandLine) -> None:
+    live = cli.start(*words())
     connected(live)
     live.press()
     live.end()
-    ops = [record.body.op for record in stage.records() if isinstance(record.body, Intent)]
+    ops = [record.body.op for record in cli.records() if isinstance(record.body, Intent)]
     assert ops == ["create_pod", "arm_switch", "stop_pod"]
 
 
-def test_a_broken_link_is_told_and_comes_back(stage: CommandLine) -> None:
-    live = stage.start(*words())
+def test_a_broken_link_is_told_and_comes_back(cli: CommandLine) -> None:
+    live = cli.start(*words())
     url = connected(live)
-    stage.fault("F40", seconds=4)
+    cli.fault("F40", seconds=4)
     live.until_text("the connection to the pod is lost")
     live.until_text("Connected again after")
     assert is_served(url)
     live.press()
     assert live.end() == 130
-    stage.judge("EXITED", starts=0)
+    cli.judge("EXITED", starts=0)
 
 
-def test_a_detached_session_that_dies_before_it_is_connected_does_not_go_on(stage: CommandLine) -> None:
-    live = stage.start(*words("--detach", after=600.0))
+def test_a_detached_session_that_dies_before_it_is_connected_does_not_go_on(cli: CommandLine) -> None:
+    live = cli.start(*words("--detach", after=600.0))
     live.until("tunnel")
-    owner = holder(stage.journal)
+    owner = holder(cli.journal)
     assert owner is not None
     os.kill(owner.pid, signal.SIGKILL)
     assert live.end() == 8, live.text
-    assert "goes on in the background" not in live.text and f"rpd resume {stage.run_id}" in live.text
-    assert stage.rpd("gc", "--yes").returncode == 0
-    stage.judge("TERMINATED", starts=0)
+    assert "goes on in the background" not in live.text and f"rpd resume {cli.run_id}" in live.text
+    assert cli.rpd("gc", "--yes").returncode == 0
+    cli.judge("TERMINATED", starts=0)
 
 
-def test_ctrl_c_before_a_detached_session_is_connected_gives_the_pod_back(stage: CommandLine) -> None:
-    live = stage.start(*words("--detach", after=600.0))
+def test_ctrl_c_before_a_detached_session_is_connected_gives_the_pod_back(cli: CommandLine) -> None:
+    live = cli.start(*words("--detach", after=600.0))
     live.until("tunnel")
     live.press()
     time.sleep(0.4)  # a key press within 0.3 s counts as the same
     live.press()
     assert live.end() in (8, 130), live.text
     assert "Traceback" not in live.text
-    eventually(lambda: holder(stage.journal) is None)
-    stage.judge("TERMINATED", starts=0)
+    eventually(lambda: holder(cli.journal) is None)
+    cli.judge("TERMINATED", starts=0)
 
 
-def test_a_kept_pod_that_somebody_stopped_waits_for_its_person(stage: CommandLine) -> None:
-    live = stage.start_on_terminal(*words())
+def test_a_kept_pod_that_somebody_stopped_waits_for_its_person(cli: CommandLine) -> None:
+    live = cli.start_on_terminal(*words())
     connected(live)
     live.press()
     live.until_text("no answer in 60 s: stop")
     live.type("k\n")
     assert live.end() == 0, live.text
-    stage.somebody("stop")
-    again = stage.start("resume")
+    cli.somebody("stop")
+    again = cli.start("resume")
     again.end()
-    stage.judge("EXITED", starts=0)
-    third = stage.start("resume")
+    cli.judge("EXITED", starts=0)
+    third = cli.start("resume")
     assert is_served(connected(third))
-    both = stage.rpd("resume", stage.run_id)
+    both = cli.rpd("resume", cli.run_id)
     assert both.returncode not in (0, 1), both.stderr
-    assert stage.rpd("release", stage.run_id, "--delete", "--yes").returncode == 0
-    stage.judge("TERMINATED", starts=0)
+    assert cli.rpd("release", cli.run_id, "--delete", "--yes").returncode == 0
+    cli.judge("TERMINATED", starts=0)
 
 
-def test_nobody_works_in_a_pod_that_may_still_be_deleted(stage: CommandLine) -> None:
+def test_nobody_works_in_a_pod_that_may_still_be_deleted(cli: CommandLine) -> None:
     """Before the session is connected its pod counts as one without anything to lose."""
-    live = stage.start(*words(after=600.0))
+    live = cli.start(*words(after=600.0))
     live.until("tunnel")
-    for command in (["exec", stage.run_id, "--", "true"], ["push", stage.run_id, "/etc/hostname"]):
-        refused = stage.rpd(*command)
+    for command in (["exec", cli.run_id, "--", "true"], ["push", cli.run_id, "/etc/hostname"]):
+        refused = cli.rpd(*command)
         assert refused.returncode == 2 and "is not connected yet" in refused.stderr, refused.stderr
     live.press()
     live.end()
-    stage.judge("TERMINATED", starts=0)
+    cli.judge("TERMINATED", starts=0)

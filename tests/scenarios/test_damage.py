@@ -22,9 +22,9 @@ pytestmark = pytest.mark.xdist_group("damage")
 @pytest.fixture(scope="module")
 def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
     """One failed run."""
-    with staged(tmp_path_factory.mktemp("past")) as stage:
-        assert stage.run(config("exit 3", artifacts=artifact(), variables={"seed": "7"})).returncode == 5
-        yield stage
+    with staged(tmp_path_factory.mktemp("past")) as cli:
+        assert cli.run(config("exit 3", artifacts=artifact(), variables={"seed": "7"})).returncode == 5
+        yield cli
 
 
 @pytest.fixture
@@ -36,8 +36,8 @@ def whole(past: CommandLine) -> Iterator[list[bytes]]:
     past.journal.write_bytes(content)
 
 
-def told(stage: CommandLine, *words: str, code: int = 0) -> dict[str, Any]:
-    done = stage.rpd(*words, "--json")
+def told(cli: CommandLine, *words: str, code: int = 0) -> dict[str, Any]:
+    done = cli.rpd(*words, "--json")
     assert done.returncode == code, (done.stdout, done.stderr)
     return dict(json.loads(done.stdout))
 
@@ -179,13 +179,13 @@ def test_events_without_a_manifest_are_a_run(past: CommandLine, tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_a_pointer_file_is_no_manifest(stage: CommandLine) -> None:
-    pointer = stage.folder / "current.json"
-    live = stage.begin(config("until [ -e /workspace/go ]; do sleep 0.05; done", state_file=str(pointer)))
+def test_a_pointer_file_is_no_manifest(cli: CommandLine) -> None:
+    pointer = cli.folder / "current.json"
+    live = cli.begin(config("until [ -e /workspace/go ]; do sleep 0.05; done", state_file=str(pointer)))
     live.until_text("job started")
-    row = told(stage, "summary", str(pointer))["run"]
-    assert (row["run_id"], row["state"], row["outcome"]) == (stage.run_id, "monitor", None)
-    stage.go()
+    row = told(cli, "summary", str(pointer))["run"]
+    assert (row["run_id"], row["state"], row["outcome"]) == (cli.run_id, "monitor", None)
+    cli.go()
     assert live.end() == 0, live.text
 
 

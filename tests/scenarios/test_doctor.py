@@ -31,9 +31,9 @@ SECRETS = {
 }
 
 
-def doctor(stage: CommandLine, *words: str) -> tuple[int, dict[str, Any]]:
+def doctor(cli: CommandLine, *words: str) -> tuple[int, dict[str, Any]]:
     """Its exit code, and what it found by name (the worst of each name)."""
-    done = stage.rpd("doctor", "--json", *words, seconds=90)
+    done = cli.rpd("doctor", "--json", *words, seconds=90)
     assert "Traceback" not in done.stderr, done.stderr
     document = json.loads(done.stdout)
     assert document["schema"] == "rpd.doctor/1" and document["exit_code"] == done.returncode
@@ -46,13 +46,13 @@ def problems(checks: dict[str, Any]) -> list[str]:
 
 
 @pytest.fixture
-def healthy(stage: CommandLine) -> CommandLine:
+def healthy(cli: CommandLine) -> CommandLine:
     """A person whose cloud is this sandbox and whose key is in the settings."""
-    stage.variables = {"RPD_API_URL": stage.sandbox_url()}
-    (stage.folder / "api_key").touch(mode=0o600)
-    (stage.folder / "api_key").write_text(stage.api_key())
-    assert stage.rpd("config", "set", "api-key", "--file", "api_key").returncode == 0
-    return stage
+    cli.variables = {"RPD_API_URL": cli.sandbox_url()}
+    (cli.folder / "api_key").touch(mode=0o600)
+    (cli.folder / "api_key").write_text(cli.api_key())
+    assert cli.rpd("config", "set", "api-key", "--file", "api_key").returncode == 0
+    return cli
 
 
 @pytest.mark.sandbox

@@ -42,7 +42,7 @@ stop:  # what becomes of it
 
 @pytest.fixture
 def desk(tmp_path: Path) -> CommandLine:
-    """A stage without a sandbox."""
+    """A command line without a sandbox."""
     return bare(tmp_path)
 
 
@@ -52,14 +52,14 @@ def document(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
 
 @pytest.mark.slow
 @pytest.mark.row(8, 9)
-def test_the_starter_file_is_valid_and_runs(stage: CommandLine) -> None:
-    assert stage.rpd("init", "job.yaml").returncode == 0
-    assert (stage.folder / "job.schema.json").exists()
-    assert stage.rpd("init", "job.yaml").returncode == 2, "nothing is overwritten"
-    assert stage.rpd("validate", "job.yaml").returncode == 0
-    done = stage.run()
+def test_the_starter_file_is_valid_and_runs(cli: CommandLine) -> None:
+    assert cli.rpd("init", "job.yaml").returncode == 0
+    assert (cli.folder / "job.schema.json").exists()
+    assert cli.rpd("init", "job.yaml").returncode == 2, "nothing is overwritten"
+    assert cli.rpd("validate", "job.yaml").returncode == 0
+    done = cli.run()
     assert done.returncode == 0, done.stderr
-    assert stage.result() == "done\n"
+    assert cli.result() == "done\n"
 
 
 @pytest.mark.row(9)
@@ -135,9 +135,9 @@ def test_the_schema_describes_every_field_and_takes_what_rpd_takes(desk: Command
 
 
 @pytest.mark.row(32, 39, 44)
-def test_an_estimate_counts_gpus_disks_boot_and_the_worst_case(stage: CommandLine) -> None:
-    stage.job(config(pod={"gpu_count": 2}, budget={"max_usd": 4.0, "max_runtime_minutes": 60}))
-    found = document(stage.rpd("estimate", "job.yaml", "--sandbox", "--json"))
+def test_an_estimate_counts_gpus_disks_boot_and_the_worst_case(cli: CommandLine) -> None:
+    cli.job(config(pod={"gpu_count": 2}, budget={"max_usd": 4.0, "max_runtime_minutes": 60}))
+    found = document(cli.rpd("estimate", "job.yaml", "--sandbox", "--json"))
     (choice,) = found["choices"]
     assert choice["usd_per_hour"] == pytest.approx(2 * 0.39, rel=0.2)
     assert choice["with_disks_usd_per_hour"] > choice["usd_per_hour"]
@@ -145,34 +145,34 @@ def test_an_estimate_counts_gpus_disks_boot_and_the_worst_case(stage: CommandLin
     assert found["most_usd"] == pytest.approx(choice["with_disks_usd_per_hour"])
     assert found["worst_usd"] > found["most_usd"]
     assert found["stopped_usd_per_month"] == pytest.approx(2.0)
-    assert stage.statuses() == []
-    stage.job(config(budget={"max_gpu_price_usd": 0.01}))
-    assert stage.rpd("estimate", "job.yaml", "--sandbox").returncode == 6
+    assert cli.statuses() == []
+    cli.job(config(budget={"max_gpu_price_usd": 0.01}))
+    assert cli.rpd("estimate", "job.yaml", "--sandbox").returncode == 6
 
 
 @pytest.mark.slow
 @pytest.mark.row(32, 44, 45)
-def test_a_run_costs_what_was_estimated(stage: CommandLine) -> None:
-    stage.job(config("nvidia-smi -L", pod={"gpu_count": 2, "container_disk_gb": 50}))
-    found = document(stage.rpd("estimate", "job.yaml", "--sandbox", "--json"))
-    done = stage.run()
+def test_a_run_costs_what_was_estimated(cli: CommandLine) -> None:
+    cli.job(config("nvidia-smi -L", pod={"gpu_count": 2, "container_disk_gb": 50}))
+    found = document(cli.rpd("estimate", "job.yaml", "--sandbox", "--json"))
+    done = cli.run()
     assert done.returncode == 0, done.stderr
-    assert stage.result("run.log").count("GPU ") == 2
-    assert stage.inspect()["pod"]["usd_per_hour"] == pytest.approx(found["choices"][0]["usd_per_hour"])
+    assert cli.result("run.log").count("GPU ") == 2
+    assert cli.inspect()["pod"]["usd_per_hour"] == pytest.approx(found["choices"][0]["usd_per_hour"])
     assert found["choices"][0]["with_disks_usd_per_hour"] - found["choices"][0]["usd_per_hour"] == pytest.approx(
         (50 + 10) * 0.10 / 730, rel=0.01
     )
 
 
 @pytest.mark.row(30)
-def test_a_plan_does_everything_but_rent(stage: CommandLine) -> None:
-    stage.job(config(setup=[{"command": "pip install x"}]))
-    done = stage.rpd("run", "job.yaml", "--sandbox", "--plan")
+def test_a_plan_does_everything_but_rent(cli: CommandLine) -> None:
+    cli.job(config(setup=[{"command": "pip install x"}]))
+    done = cli.rpd("run", "job.yaml", "--sandbox", "--plan")
     assert done.returncode == 0, done.stderr
     assert "run setup command 1: pip install x" in done.stdout
     assert "NVIDIA L4" in done.stdout
-    assert stage.statuses() == []
-    assert stage.journals() == []
+    assert cli.statuses() == []
+    assert cli.journals() == []
 
 
 @pytest.mark.row(21, 31)
@@ -229,29 +229,29 @@ run: |
 """
 
 
-def test_a_task_of_another_tool_runs(stage: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    (stage.folder / "task.yaml").write_text(TASK)
-    (stage.folder / "note.txt").write_text("here\n")
-    done = stage.rpd("import", "task.yaml")
+def test_a_task_of_another_tool_runs(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    (cli.folder / "task.yaml").write_text(TASK)
+    (cli.folder / "note.txt").write_text("here\n")
+    done = cli.rpd("import", "task.yaml")
     assert done.returncode == 0, done.stderr
     assert done.stdout == "wrote task.rpd.yaml\n"
     assert "no counterpart: line 2: resources.use_spot: true" in done.stderr
     assert "to be done: variables.OUT" in done.stderr
     monkeypatch.delenv("HF_TOKEN", raising=False)
-    checked = stage.rpd("validate", "task.rpd.yaml", "--var", "OUT=first")
+    checked = cli.rpd("validate", "task.rpd.yaml", "--var", "OUT=first")
     assert checked.returncode == 0 and "export HF_TOKEN=..." in checked.stderr, checked.stderr
-    text = (stage.folder / "task.rpd.yaml").read_text()
+    text = (cli.folder / "task.rpd.yaml").read_text()
     result = 'artifacts: [{label: out, remote_path: "{volume_mount}/out", local_path: "{run_dir}/out"}]'
     assert f"# {result}" in text, "the comment is what is to be written"
     text = text.replace(f"# {result}", result)
-    (stage.folder / "job.yaml").write_text(f"{text}telemetry: {{capture_remote_env: false}}\n")
-    refused = stage.rpd("run", "job.yaml", "--sandbox", "--var", "OUT=first")
+    (cli.folder / "job.yaml").write_text(f"{text}telemetry: {{capture_remote_env: false}}\n")
+    refused = cli.rpd("run", "job.yaml", "--sandbox", "--var", "OUT=first")
     assert refused.returncode == 2 and "HF_TOKEN is not set" in refused.stderr, refused.stderr
     monkeypatch.setenv("HF_TOKEN", "s3cret-token-0123456789")
-    done = stage.rpd("run", "job.yaml", "--sandbox", "--var", "OUT=first")
+    done = cli.rpd("run", "job.yaml", "--sandbox", "--var", "OUT=first")
     assert done.returncode == 0, done.stderr
-    assert stage.result() == "first 1e-4 1 23\n"
-    assert "s3cret-token-0123456789" not in stage.journal.read_text()
+    assert cli.result() == "first 1e-4 1 23\n"
+    assert "s3cret-token-0123456789" not in cli.journal.read_text()
 
 
 def test_what_an_import_writes(desk: CommandLine) -> None:

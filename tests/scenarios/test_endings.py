@@ -14,12 +14,12 @@ MAKE_RESULT = "mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt\n"
 
 @pytest.mark.row(74, 75, 90, 93, 94, 106)
 @pytest.mark.slow
-def test_success_leaves_the_results_and_nothing_else(stage: CommandLine) -> None:
-    done = stage.run(config(MAKE_RESULT, artifacts=artifact()))
+def test_success_leaves_the_results_and_nothing_else(cli: CommandLine) -> None:
+    done = cli.run(config(MAKE_RESULT, artifacts=artifact()))
     assert done.returncode == 0, done.stderr
-    assert stage.result() == "42\n"
-    stage.judge("TERMINATED", starts=1)
-    seen = stage.inspect()
+    assert cli.result() == "42\n"
+    cli.judge("TERMINATED", starts=1)
+    seen = cli.inspect()
     assert (seen["outcome"], seen["exit_code"], seen["debts"], seen["verified"]) == ("succeeded", 0, [], True)
 
 
@@ -42,92 +42,92 @@ def test_success_leaves_the_results_and_nothing_else(stage: CommandLine) -> None
     ids=["exit-code", "marker", "artifact", "setup", "preflight"],
 )
 def test_failure_stops_the_pod_and_says_how_to_end_the_storage(
-    stage: CommandLine, sections: dict[str, object], reason: str, starts: int
+    cli: CommandLine, sections: dict[str, object], reason: str, starts: int
 ) -> None:
-    done = stage.run(config(**sections))  # type: ignore[arg-type]
+    done = cli.run(config(**sections))  # type: ignore[arg-type]
     assert done.returncode == 5, done.stderr
-    stage.judge("EXITED", starts=starts)
-    seen = stage.inspect()
+    cli.judge("EXITED", starts=starts)
+    seen = cli.inspect()
     assert (seen["outcome"], seen["reason"]) == ("failed", reason)
     assert [debt["kind"] for debt in seen["debts"]] == ["storage"]
-    assert f"rpd release {stage.run_id} --delete" in done.stderr
-    assert f"rpd inspect {stage.run_id}" in done.stderr
+    assert f"rpd release {cli.run_id} --delete" in done.stderr
+    assert f"rpd inspect {cli.run_id}" in done.stderr
     assert "a month" in done.stderr
 
 
 @pytest.mark.row(67)
 @pytest.mark.slow
-def test_the_output_of_a_failed_command_is_shown(stage: CommandLine) -> None:
-    done = stage.run(config(setup=[{"command": "echo first; echo the disk is on fire >&2; exit 9"}]))
+def test_the_output_of_a_failed_command_is_shown(cli: CommandLine) -> None:
+    done = cli.run(config(setup=[{"command": "echo first; echo the disk is on fire >&2; exit 9"}]))
     assert "exit code 9" in done.stderr
     assert "the disk is on fire" in done.stderr
 
 
 @pytest.mark.row(91, 96)
 @pytest.mark.slow
-def test_failure_may_delete_the_pod_after_its_log_was_pulled(stage: CommandLine) -> None:
-    done = stage.run(config("echo last words; exit 3", lifecycle={"on_failure": "delete"}))
+def test_failure_may_delete_the_pod_after_its_log_was_pulled(cli: CommandLine) -> None:
+    done = cli.run(config("echo last words; exit 3", lifecycle={"on_failure": "delete"}))
     assert done.returncode == 5, done.stderr
-    stage.judge("TERMINATED", starts=1)
-    assert stage.inspect()["debts"] == []
-    assert "last words" in stage.result("run.log")
+    cli.judge("TERMINATED", starts=1)
+    assert cli.inspect()["debts"] == []
+    assert "last words" in cli.result("run.log")
 
 
 @pytest.mark.weak_point(13)
 @pytest.mark.row(112, 113)
-def test_a_job_past_its_budget_is_stopped_and_collected(stage: CommandLine) -> None:
-    done = stage.run(
+def test_a_job_past_its_budget_is_stopped_and_collected(cli: CommandLine) -> None:
+    done = cli.run(
         config(f"{MAKE_RESULT}echo begun; sleep 300", artifacts=artifact(), budget={"max_runtime_minutes": 0.05})
     )
     assert done.returncode == 7, done.stderr
-    stage.judge("EXITED", starts=1)
-    seen = stage.inspect()
+    cli.judge("EXITED", starts=1)
+    seen = cli.inspect()
     assert (seen["outcome"], seen["reason"]) == ("failed", "budget")
-    assert "begun" in stage.result("run.log")
-    assert stage.result() == "42\n"
+    assert "begun" in cli.result("run.log")
+    assert cli.result() == "42\n"
 
 
 @pytest.mark.slow
-def test_a_job_may_ask_for_the_largest_numbers(stage: CommandLine) -> None:
+def test_a_job_may_ask_for_the_largest_numbers(cli: CommandLine) -> None:
     longest = {"max_runtime_minutes": 525600, "ssh_ready_timeout_sec": 31536000, "cost_cap_usd": 1e6}
-    done = stage.run(config(budget=longest, setup=[{"command": "true", "timeout_sec": 31536000}]))
+    done = cli.run(config(budget=longest, setup=[{"command": "true", "timeout_sec": 31536000}]))
     assert done.returncode == 0, done.stderr
-    stage.judge("TERMINATED", starts=1)
+    cli.judge("TERMINATED", starts=1)
 
 
 @pytest.mark.weak_point(19)
 @pytest.mark.row(79, 127)
-def test_a_pod_that_vanishes_loses_the_run(stage: CommandLine) -> None:
-    live = stage.begin(config(GATED))
+def test_a_pod_that_vanishes_loses_the_run(cli: CommandLine) -> None:
+    live = cli.begin(config(GATED))
     live.until("monitor")
-    stage.fault("F26", how="delete")
+    cli.fault("F26", how="delete")
     assert live.end() == 10, live.text
-    stage.judge("TERMINATED", starts=1)
-    seen = stage.inspect()
+    cli.judge("TERMINATED", starts=1)
+    seen = cli.inspect()
     assert (seen["outcome"], seen["reason"], seen["debts"]) == ("lost", "pod_vanished", [])
 
 
 @pytest.mark.slow
 @pytest.mark.row(79, 127)
-def test_a_pod_stopped_by_somebody_is_started_and_its_claim_read(stage: CommandLine) -> None:
-    live = stage.begin(config(GATED, artifacts=artifact()))
+def test_a_pod_stopped_by_somebody_is_started_and_its_claim_read(cli: CommandLine) -> None:
+    live = cli.begin(config(GATED, artifacts=artifact()))
     live.until_begun()
-    stage.fault("F26", how="stop")
+    cli.fault("F26", how="stop")
     assert live.end() == 10, live.text
-    seen = stage.inspect()
+    seen = cli.inspect()
     assert (seen["outcome"], seen["reason"]) == ("lost", "job_lost")
-    stage.judge("EXITED", starts=1)
-    assert "begun" in stage.result("run.log")
+    cli.judge("EXITED", starts=1)
+    assert "begun" in cli.result("run.log")
 
 
 @pytest.mark.row(34, 123)
-def test_no_capacity_anywhere_is_refused_and_costs_nothing(stage: CommandLine) -> None:
-    stage.fault("F1", times=0)
-    done = stage.run(config(pod={"gpu_order": ["NVIDIA L4", "NVIDIA RTX A4000"]}))
+def test_no_capacity_anywhere_is_refused_and_costs_nothing(cli: CommandLine) -> None:
+    cli.fault("F1", times=0)
+    done = cli.run(config(pod={"gpu_order": ["NVIDIA L4", "NVIDIA RTX A4000"]}))
     assert done.returncode == 6, done.stderr
-    stage.judge(starts=0)
-    assert stage.truth()["spent_usd"] == 0
-    seen = stage.inspect()
+    cli.judge(starts=0)
+    assert cli.truth()["spent_usd"] == 0
+    seen = cli.inspect()
     assert (seen["outcome"], seen["reason"], seen["debts"]) == ("refused", "no_capacity", [])
     assert "NVIDIA L4" in done.stderr
     assert "NVIDIA RTX A4000" in done.stderr
@@ -135,29 +135,29 @@ def test_no_capacity_anywhere_is_refused_and_costs_nothing(stage: CommandLine) -
 
 @pytest.mark.weak_point(14)
 @pytest.mark.row(36)
-def test_the_next_candidate_is_taken(stage: CommandLine) -> None:
-    stage.fault("F1", times=0, gpu="NVIDIA L4")
-    done = stage.run(config(pod={"gpu_order": ["NVIDIA L4", "NVIDIA RTX A4000"]}))
+def test_the_next_candidate_is_taken(cli: CommandLine) -> None:
+    cli.fault("F1", times=0, gpu="NVIDIA L4")
+    done = cli.run(config(pod={"gpu_order": ["NVIDIA L4", "NVIDIA RTX A4000"]}))
     assert done.returncode == 0, done.stderr
-    stage.judge("TERMINATED", starts=1)
-    assert stage.inspect()["pod"]["gpu"] == "NVIDIA RTX A4000"
+    cli.judge("TERMINATED", starts=1)
+    assert cli.inspect()["pod"]["gpu"] == "NVIDIA RTX A4000"
 
 
 @pytest.mark.slow
-def test_a_pool_that_is_not_for_us_is_passed_over(stage: CommandLine) -> None:
-    stage.fault("F8", how="pool")
-    done = stage.run(config(pod={"gpu_order": ["NVIDIA L4", "NVIDIA RTX A4000"]}))
+def test_a_pool_that_is_not_for_us_is_passed_over(cli: CommandLine) -> None:
+    cli.fault("F8", how="pool")
+    done = cli.run(config(pod={"gpu_order": ["NVIDIA L4", "NVIDIA RTX A4000"]}))
     assert done.returncode == 0, done.stderr
-    assert stage.inspect()["pod"]["gpu"] == "NVIDIA RTX A4000"
+    assert cli.inspect()["pod"]["gpu"] == "NVIDIA RTX A4000"
 
 
 @pytest.mark.weak_point(13)
 @pytest.mark.row(39)
-def test_a_gpu_over_the_price_cap_is_not_rented(stage: CommandLine) -> None:
-    done = stage.run(config(budget={"max_gpu_price_usd": 0.01}))
+def test_a_gpu_over_the_price_cap_is_not_rented(cli: CommandLine) -> None:
+    done = cli.run(config(budget={"max_gpu_price_usd": 0.01}))
     assert done.returncode == 6, done.stderr
-    stage.judge(starts=0)
-    assert stage.inspect()["reason"] == "price_over_cap"
+    cli.judge(starts=0)
+    assert cli.inspect()["reason"] == "price_over_cap"
 
 
 @pytest.mark.row(28)
@@ -172,14 +172,12 @@ def test_a_gpu_over_the_price_cap_is_not_rented(stage: CommandLine) -> None:
     ],
     ids=["credit", "key", "key-at-the-catalog", "scope", "edge-block"],
 )
-def test_credit_and_key_are_refused_at_once(
-    stage: CommandLine, fault: str, options: dict[str, str], reason: str
-) -> None:
-    stage.fault(fault, times=0, **options)
-    done = stage.run(config())
+def test_credit_and_key_are_refused_at_once(cli: CommandLine, fault: str, options: dict[str, str], reason: str) -> None:
+    cli.fault(fault, times=0, **options)
+    done = cli.run(config())
     assert done.returncode == 4, done.stderr
-    stage.judge(starts=0)
-    seen = stage.inspect()
+    cli.judge(starts=0)
+    seen = cli.inspect()
     assert (seen["outcome"], seen["reason"], seen["debts"]) == ("refused", reason, [])
 
 
@@ -197,102 +195,100 @@ def test_credit_and_key_are_refused_at_once(
     ids=["placeholder", "field", "staging", "required-path", "ssh-key", "incomplete"],
 )
 def test_bad_input_rents_nothing(tmp_path: Path, document: dict[str, object], words: str) -> None:
-    stage = bare(tmp_path)
-    done = stage.run(document)
+    cli = bare(tmp_path)
+    done = cli.run(document)
     assert done.returncode in (2, 4), done.stderr
     assert words in done.stderr
     assert "Traceback" not in done.stderr
-    assert stage.journals() == []
-    assert not stage.sandbox_home.exists()
+    assert cli.journals() == []
+    assert not cli.sandbox_home.exists()
 
 
 @pytest.mark.slow
 @pytest.mark.weak_point(17)
 @pytest.mark.row(76)
-def test_a_failure_marker_that_the_config_names_ends_the_job(stage: CommandLine) -> None:
+def test_a_failure_marker_that_the_config_names_ends_the_job(cli: CommandLine) -> None:
     run = {"body": "echo begun; echo 'loss is NaN now'; sleep 300", "failure_markers": ["is NaN"]}
-    done = stage.run(config(run=run))
+    done = cli.run(config(run=run))
     assert done.returncode == 5, done.stderr
-    seen = stage.inspect()
+    seen = cli.inspect()
     assert (seen["outcome"], seen["reason"]) == ("failed", "failure_marker")
-    stage.judge("EXITED", starts=1)
+    cli.judge("EXITED", starts=1)
 
 
 @pytest.mark.weak_point(17)
 @pytest.mark.slow
 @pytest.mark.row(76)
-def test_words_that_look_like_failure_fail_nobody_by_themselves(stage: CommandLine) -> None:
-    done = stage.run(config("echo Killed 0 stale workers; echo Traceback; exit 0"))
+def test_words_that_look_like_failure_fail_nobody_by_themselves(cli: CommandLine) -> None:
+    done = cli.run(config("echo Killed 0 stale workers; echo Traceback; exit 0"))
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow
 @pytest.mark.row(76)
-def test_a_job_may_be_done_on_its_marker_and_stay(stage: CommandLine) -> None:
+def test_a_job_may_be_done_on_its_marker_and_stay(cli: CommandLine) -> None:
     body = f"{MAKE_RESULT}echo '[job] DONE, waiting'; sleep 300"
     run = {"body": body, "success_marker": "[job] DONE", "done_on": "marker"}
-    done = stage.run(config(run=run, artifacts=artifact()))
+    done = cli.run(config(run=run, artifacts=artifact()))
     assert done.returncode == 0, done.stderr
-    assert stage.result() == "42\n"
-    stage.judge("TERMINATED", starts=1)
+    assert cli.result() == "42\n"
+    cli.judge("TERMINATED", starts=1)
 
 
 @pytest.mark.slow
 @pytest.mark.row(76, 86)
-def test_a_marker_that_was_shown_while_nobody_looked_is_found(stage: CommandLine) -> None:
+def test_a_marker_that_was_shown_while_nobody_looked_is_found(cli: CommandLine) -> None:
     run = {"body": f"{GATED}echo IS DONE; sleep 300", "success_marker": "IS DONE", "done_on": "marker"}
-    live = stage.begin(config(run=run))
+    live = cli.begin(config(run=run))
     live.until("monitor")
     live.kill()
-    stage.go()
-    done = stage.rpd("resume")
+    cli.go()
+    done = cli.rpd("resume")
     assert done.returncode == 0, done.stderr
-    stage.judge("TERMINATED", starts=1)
+    cli.judge("TERMINATED", starts=1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("on_success", ["delete", "stop"])
-def test_a_path_too_deep_in_a_result_ends_the_run_and_no_resume_pays_for_it(
-    stage: CommandLine, on_success: str
-) -> None:
+def test_a_path_too_deep_in_a_result_ends_the_run_and_no_resume_pays_for_it(cli: CommandLine, on_success: str) -> None:
     """All else arrived, the pod is kept for what is not here, and both are said with what to type."""
     deep = "d/" * 256
     body = f"{MAKE_RESULT}mkdir -p /workspace/out/{deep}; echo x > /workspace/out/{deep}f"
-    done = stage.run(config(body, artifacts=artifact(), lifecycle={"on_success": on_success}))
+    done = cli.run(config(body, artifacts=artifact(), lifecycle={"on_success": on_success}))
     assert done.returncode == 5, done.stderr
-    assert stage.result() == "42\n"
+    assert cli.result() == "42\n"
     left_out = f"result arrived but for 1 path that may not be created at the destination: {deep[:200]}"
     *_, last_words = done.stderr.partition("failed (results_unverified)")
     assert left_out in last_words and "the rest of it arrived" in last_words, done.stderr
-    assert f"the rest is verified and at {stage.run_folder()}/out" in last_words, done.stderr
-    assert f"rpd release {stage.run_id} --delete" in last_words, done.stderr
+    assert f"the rest is verified and at {cli.run_folder()}/out" in last_words, done.stderr
+    assert f"rpd release {cli.run_id} --delete" in last_words, done.stderr
     assert "rpd resume cannot fetch" in done.stderr and "resume fetches them" not in done.stderr
-    stage.judge("EXITED", starts=1)
-    (told,) = json.loads((stage.run_folder() / "runpod_deploy_pull_manifest.json").read_text())["artifacts"]
+    cli.judge("EXITED", starts=1)
+    (told,) = json.loads((cli.run_folder() / "runpod_deploy_pull_manifest.json").read_text())["artifacts"]
     assert (told["status"], told["files"], told["error"]) == ("failed", 1, left_out)
-    billed = stage.truth()["pods"][0]["billed_seconds"]
-    assert stage.rpd("resume", stage.run_id).returncode == 5
-    assert stage.truth()["pods"][0]["billed_seconds"] == billed, "no start is paid for that cannot help"
-    spared = stage.rpd("gc", "--yes", "--stopped")
+    billed = cli.truth()["pods"][0]["billed_seconds"]
+    assert cli.rpd("resume", cli.run_id).returncode == 5
+    assert cli.truth()["pods"][0]["billed_seconds"] == billed, "no start is paid for that cannot help"
+    spared = cli.rpd("gc", "--yes", "--stopped")
     assert "holds results that could not be fetched" in spared.stdout, spared.stdout
-    stage.judge("EXITED", starts=1)
-    assert stage.rpd("release", stage.run_id, "--delete", "--yes").returncode == 0
-    stage.judge("TERMINATED", starts=1)
+    cli.judge("EXITED", starts=1)
+    assert cli.rpd("release", cli.run_id, "--delete", "--yes").returncode == 0
+    cli.judge("TERMINATED", starts=1)
 
 
-def test_a_pod_that_was_locked_while_its_job_ran_says_who_unlocks_it(stage: CommandLine) -> None:
-    live = stage.begin(config(GATED, lifecycle={"on_success": "stop"}))
+def test_a_pod_that_was_locked_while_its_job_ran_says_who_unlocks_it(cli: CommandLine) -> None:
+    live = cli.begin(config(GATED, lifecycle={"on_success": "stop"}))
     live.until_begun()
-    pod = stage.live_pod()["id"]
-    stage.call("PATCH", f"/pods/{pod}", {"locked": True})
-    stage.go()
+    pod = cli.live_pod()["id"]
+    cli.call("PATCH", f"/pods/{pod}", {"locked": True})
+    cli.go()
     live.until_text("is locked, so neither rpd nor the switch in it can release it")
-    eventually(lambda: [each.event for each in stage.records()].count("stop_pod_failed") > 1, tell=lambda: live.text)
-    page = stage.rpd("inspect", stage.run_id).stdout
+    eventually(lambda: [each.event for each in cli.records()].count("stop_pod_failed") > 1, tell=lambda: live.text)
+    page = cli.rpd("inspect", cli.run_id).stdout
     assert page.count("curl -X PATCH") == 2, "told once in the story, and once where it bills"
     assert "released by the switch" not in page, "the switch cannot, either"
-    assert stage.inspect()["released_by"]["who"].startswith("nobody as long as the pod is locked")
-    stage.call("PATCH", f"/pods/{pod}", {"locked": False})
+    assert cli.inspect()["released_by"]["who"].startswith("nobody as long as the pod is locked")
+    cli.call("PATCH", f"/pods/{pod}", {"locked": False})
     assert live.end() == 0, live.text
-    stage.judge("EXITED", starts=1)
+    cli.judge("EXITED", starts=1)
     assert live.text.count("curl -X PATCH") == 1

@@ -20,14 +20,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def stage(stage: CommandLine, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+def cli(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """The same, with this process in its state home and its folder."""
     for name in ("RUNPOD_API_KEY", "RPD_API_URL"):
         monkeypatch.delenv(name, raising=False)
     for name in ("RPD_HOME", "HOME"):
-        monkeypatch.setenv(name, stage.environment[name])
-    monkeypatch.chdir(stage.folder)
-    return stage
+        monkeypatch.setenv(name, cli.environment[name])
+    monkeypatch.chdir(cli.folder)
+    return cli
 
 
 def at_monitor(act: Callable[[str], object]) -> Callable[[rpd.Event], None]:
@@ -40,7 +40,7 @@ def at_monitor(act: Callable[[str], object]) -> Callable[[rpd.Event], None]:
     return listener
 
 
-def test_a_job_is_heard_to_its_end_whatever_its_listener_does(stage: CommandLine) -> None:
+def test_a_job_is_heard_to_its_end_whatever_its_listener_does(cli: CommandLine) -> None:
     heard: list[rpd.Event] = []
     threads, handlers = set(), set()
     before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGHUP)]
@@ -52,7 +52,7 @@ def test_a_job_is_heard_to_its_end_whatever_its_listener_does(stage: CommandLine
         raise SystemExit(f"no {len(heard)}")
 
     job = rpd.load(
-        stage.job(config("mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt", artifacts=artifact()))
+        cli.job(config("mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt", artifacts=artifact()))
     )
     ending = rpd.start(job, sandbox=True, listener=listener)
 
@@ -72,14 +72,14 @@ def test_a_job_is_heard_to_its_end_whatever_its_listener_does(stage: CommandLine
     assert [each for each in heard if isinstance(each, rpd.Recorded)] == list(run.events())[1:], "but record 0"
     assert [each.text for each in heard if isinstance(each, rpd.Said)] == list(ending.said)
     assert any(isinstance(each, rpd.Waiting) and each.text == "the job runs" for each in heard)
-    stage.judge("TERMINATED", starts=1)
+    cli.judge("TERMINATED", starts=1)
 
     with pytest.raises(rpd.UserError, match="was started already"):
         rpd.start(job, sandbox=True)
-    assert stage.statuses() == ["TERMINATED"]
+    assert cli.statuses() == ["TERMINATED"]
 
 
-def test_a_run_is_ended_by_its_own_listener_and_driven_by_one_alone(stage: CommandLine) -> None:
+def test_a_run_is_ended_by_its_own_listener_and_driven_by_one_alone(cli: CommandLine) -> None:
     refused: list[Exception] = []
     endings: list[rpd.Ending] = []
 
@@ -91,44 +91,44 @@ def test_a_run_is_ended_by_its_own_listener_and_driven_by_one_alone(stage: Comma
         endings.append(rpd.cancel(run_id))
 
     began = time.monotonic()
-    ending = rpd.start(stage.job(config(GATED)), sandbox=True, listener=at_monitor(end))
+    ending = rpd.start(cli.job(config(GATED)), sandbox=True, listener=at_monitor(end))
     assert time.monotonic() - began < 60.0
     assert ending.listener_error is None
     assert len(refused) == 1 and [each.exit_code for each in endings] == [0]
     assert (ending.exit_code, ending.run.outcome, ending.run.is_released) == (130, "cancelled", True)
     assert endings[0].run_id == ending.run_id
-    stage.nothing_computes()
+    cli.nothing_computes()
 
 
-def test_a_keyboard_interrupt_leaves_a_run_that_goes_on(stage: CommandLine) -> None:
+def test_a_keyboard_interrupt_leaves_a_run_that_goes_on(cli: CommandLine) -> None:
     """Without `signals` Python raises it wherever the run stands."""
     with pytest.raises(KeyboardInterrupt) as stopped:
-        rpd.start(stage.job(config(GATED)), sandbox=True, listener=at_monitor(lambda _: _thread.interrupt_main()))
+        rpd.start(cli.job(config(GATED)), sandbox=True, listener=at_monitor(lambda _: _thread.interrupt_main()))
     (run,) = rpd.runs()
     said = "\n".join(stopped.value.__notes__)
     assert "BILLING" in said and f"rpd resume {run.id}" in said
     assert (run.state, run.outcome, run.is_released) == ("monitor", None, False)
     assert [each.kind for each in run.debts] == ["compute"]
     assert [each.name for each in run.events()][-1] == "left"
-    stage.go()
+    cli.go()
     assert rpd.resume(run).exit_code == rpd.Exit.DONE
-    stage.judge("TERMINATED", starts=1)
+    cli.judge("TERMINATED", starts=1)
 
 
 @pytest.mark.slow
-def test_signals_are_the_runs_where_that_is_asked_for(stage: CommandLine) -> None:
+def test_signals_are_the_runs_where_that_is_asked_for(cli: CommandLine) -> None:
     press = at_monitor(lambda _: _thread.interrupt_main(signal.SIGTERM))
-    ending = rpd.start(stage.job(config(GATED)), sandbox=True, listener=press, signals=True)
+    ending = rpd.start(cli.job(config(GATED)), sandbox=True, listener=press, signals=True)
     assert (ending.exit_code, ending.run.outcome) == (rpd.Exit.TERMINATED, "cancelled")
-    stage.nothing_computes()
+    cli.nothing_computes()
 
 
 @pytest.mark.slow
-def test_runs_are_driven_side_by_side_and_left_detached(stage: CommandLine) -> None:
+def test_runs_are_driven_side_by_side_and_left_detached(cli: CommandLine) -> None:
     endings: dict[str, rpd.Ending] = {}
 
     def drive(name: str) -> None:
-        endings[name] = rpd.start(stage.job(config(GATED, name=name), f"{name}.yaml"), sandbox=True, detach=name == "b")
+        endings[name] = rpd.start(cli.job(config(GATED, name=name), f"{name}.yaml"), sandbox=True, detach=name == "b")
 
     threads = [threading.Thread(target=drive, args=(name,)) for name in "ab"]
     for thread in threads:
@@ -138,19 +138,19 @@ def test_runs_are_driven_side_by_side_and_left_detached(stage: CommandLine) -> N
     assert all(rpd.cancel(name).exit_code == 0 for name in "ab")
     threads[0].join()
     assert endings["a"].run.outcome == "cancelled" and "a warning" not in endings["a"].said
-    stage.nothing_computes()
+    cli.nothing_computes()
 
 
 @pytest.mark.slow
-def test_the_example_of_the_documentation_runs(stage: CommandLine) -> None:
+def test_the_example_of_the_documentation_runs(cli: CommandLine) -> None:
     example = (ROOT / "examples" / "python" / "best_seed.py").read_text()
     assert f"```python\n{example}```" in (ROOT / "docs" / "python.md").read_text()
     for name in ("python", "sweep"):
-        (stage.folder / name).mkdir()
+        (cli.folder / name).mkdir()
         for file in (ROOT / "examples" / name).glob("*.*"):
-            (stage.folder / name / file.name).write_bytes(file.read_bytes())
+            (cli.folder / name / file.name).write_bytes(file.read_bytes())
     command = [sys.executable, "python/best_seed.py", "--sandbox", "1", "2"]
-    done = subprocess.run(command, env=stage.environment, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(command, env=cli.environment, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode in (0, 1), done.stderr
     assert "seed 1: loss " in done.stdout and "released: absent" in done.stdout
-    stage.nothing_computes()
+    cli.nothing_computes()

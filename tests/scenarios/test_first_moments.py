@@ -29,13 +29,13 @@ app.main()
 """
 
 
-def pressed(stage: CommandLine, when: str, name: str) -> subprocess.CompletedProcess[str]:
+def pressed(cli: CommandLine, when: str, name: str) -> subprocess.CompletedProcess[str]:
     """`rpd run`, with a signal at the very moment at which the journal is made."""
-    stage.job(config())
+    cli.job(config())
     script = PRESSED.format(when=when, name=name)
     words = [sys.executable, "-c", script, "run", "job.yaml", "--sandbox"]
     return subprocess.run(
-        words, cwd=stage.folder, env={**os.environ, **stage.environment}, stdin=subprocess.DEVNULL,
+        words, cwd=cli.folder, env={**os.environ, **cli.environment}, stdin=subprocess.DEVNULL,
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
 
@@ -44,16 +44,14 @@ def pressed(stage: CommandLine, when: str, name: str) -> subprocess.CompletedPro
     ("when", "name", "code"),
     [("after", "INT", 130), pytest.param("before", "INT", 130, marks=pytest.mark.slow), ("after", "TERM", 143)],
 )
-def test_a_signal_at_the_first_moment_ends_the_run_in_words(
-    stage: CommandLine, when: str, name: str, code: int
-) -> None:
-    done = pressed(stage, when, name)
+def test_a_signal_at_the_first_moment_ends_the_run_in_words(cli: CommandLine, when: str, name: str, code: int) -> None:
+    done = pressed(cli, when, name)
     assert done.returncode == code, done.stderr
     assert "cancelled (" in done.stderr and "Traceback" not in done.stderr, done.stderr
-    assert stage.truth()["pods"] == []
-    seen = stage.inspect()
+    assert cli.truth()["pods"] == []
+    seen = cli.inspect()
     assert (seen["outcome"], seen["debts"], seen["verified"]) == ("cancelled", [], True)
-    assert "there is no unfinished run" in stage.rpd("resume").stderr
+    assert "there is no unfinished run" in cli.rpd("resume").stderr
 
 
 MEANWHILE = """
@@ -76,14 +74,14 @@ app.main()
 """
 
 
-def test_two_at_once_are_told_of_each_other(stage: CommandLine) -> None:
+def test_two_at_once_are_told_of_each_other(cli: CommandLine) -> None:
     """The other one begins after this one has looked, and before it has made its journal."""
-    stage.job(config())
+    cli.job(config())
     done = subprocess.run(
-        [sys.executable, "-c", MEANWHILE, "run", "job.yaml", "--sandbox"], cwd=stage.folder,
-        env={**os.environ, **stage.environment}, stdin=subprocess.DEVNULL,
+        [sys.executable, "-c", MEANWHILE, "run", "job.yaml", "--sandbox"], cwd=cli.folder,
+        env={**os.environ, **cli.environment}, stdin=subprocess.DEVNULL,
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "of this job is already running" in done.stderr and "rents a second pod" in done.stderr, done.stderr
-    assert len(stage.journals()) == 2
+    assert len(cli.journals()) == 2

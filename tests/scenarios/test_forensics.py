@@ -28,11 +28,11 @@ MAKE_RESULT = "mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt; ech
 @pytest.fixture(scope="module")
 def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
     """A good run, a failed one, one that was refused, and a folder of the older tool."""
-    with staged(tmp_path_factory.mktemp("past")) as stage:
-        assert stage.run(config(MAKE_RESULT, artifacts=artifact(), variables={"seed": "7"})).returncode == 0
-        assert stage.run(config("exit 3", artifacts=artifact())).returncode == 5
-        assert stage.run(config(budget={"max_gpu_price_usd": 0.01})).returncode == 6
-        older = stage.folder / "older" / "20260514T120000Z"
+    with staged(tmp_path_factory.mktemp("past")) as cli:
+        assert cli.run(config(MAKE_RESULT, artifacts=artifact(), variables={"seed": "7"})).returncode == 0
+        assert cli.run(config("exit 3", artifacts=artifact())).returncode == 5
+        assert cli.run(config(budget={"max_gpu_price_usd": 0.01})).returncode == 6
+        older = cli.folder / "older" / "20260514T120000Z"
         older.mkdir(parents=True)
         (older / MANIFEST_NAME).write_text(json.dumps(OLDER))
         (older / "events.jsonl").write_text(
@@ -40,7 +40,7 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
             "not json\n"
             '{"ts_utc": "2026-05-14T12:01:30+00:00", "event": "pod_killed_unexpected", "state": "GONE"}\n'
         )
-        yield stage
+        yield cli
 
 
 OLDER = {
@@ -54,14 +54,14 @@ OLDER = {
 }
 
 
-def told(stage: CommandLine, *words: str) -> dict[str, Any]:
-    done = stage.rpd(*words, "--json")
+def told(cli: CommandLine, *words: str) -> dict[str, Any]:
+    done = cli.rpd(*words, "--json")
     assert done.returncode in (0, 1), done.stderr
     return dict(json.loads(done.stdout))
 
 
-def ids(stage: CommandLine) -> list[str]:
-    return [path.stem for path in stage.journals()]
+def ids(cli: CommandLine) -> list[str]:
+    return [path.stem for path in cli.journals()]
 
 
 @pytest.mark.weak_point(32)
@@ -199,9 +199,9 @@ def test_the_python_api_reads_what_is_there(past: CommandLine) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(136)
-def test_the_makefile_of_the_recipe_works(stage: CommandLine) -> None:
+def test_the_makefile_of_the_recipe_works(cli: CommandLine) -> None:
     """As people have it: one target runs in the cloud, the other plots from the newest run folder."""
-    work = stage.folder / "recipe"
+    work = cli.folder / "recipe"
     (work / "configs" / "runpod").mkdir(parents=True)
     job = config(MAKE_RESULT, artifacts=artifact(), local={"project_root": "../.."})
     (work / "configs" / "runpod" / "headline.yaml").write_text(json.dumps(job))
@@ -219,7 +219,7 @@ def test_the_makefile_of_the_recipe_works(stage: CommandLine) -> None:
     assert make is not None
     for target in ("headline-cloud", "headline-plots"):
         done = subprocess.run(
-            [make, target], cwd=work, env=stage.environment, capture_output=True, text=True, check=False, timeout=60
+            [make, target], cwd=work, env=cli.environment, capture_output=True, text=True, check=False, timeout=60
         )
         assert done.returncode == 0, done.stderr
     assert (work / "plot.txt").read_text() == "42\n"

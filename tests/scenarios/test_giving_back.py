@@ -15,19 +15,19 @@ RESULT_LAST = f"{GATED}mkdir -p /workspace/out; echo 42 > /workspace/out/result.
 alive_or_dead = pytest.mark.parametrize("dead", [False, True], ids=["alive", "dead"])
 
 
-def in_the_run(stage: CommandLine, *, dead: bool, body: str = GATED, **sections: object) -> Live:
+def in_the_run(cli: CommandLine, *, dead: bool, body: str = GATED, **sections: object) -> Live:
     """A run whose job runs; with `dead`, its engine was killed."""
-    live = stage.begin(config(body, **sections))
+    live = cli.begin(config(body, **sections))
     live.until_begun()
     if dead:
         live.kill()
     return live
 
 
-def in_boot(stage: CommandLine, *, dead: bool) -> Live:
+def in_boot(cli: CommandLine, *, dead: bool) -> Live:
     """A run whose pod boots for a long time."""
-    stage.play(boot_seconds=60)
-    live = stage.begin(config())
+    cli.play(boot_seconds=60)
+    live = cli.begin(config())
     live.until("boot")
     if dead:
         live.kill()
@@ -37,28 +37,28 @@ def in_boot(stage: CommandLine, *, dead: bool) -> Live:
 @pytest.mark.slow
 @pytest.mark.row(84)
 @alive_or_dead
-def test_cancel_ends_a_running_job(stage: CommandLine, dead: bool) -> None:
-    live = in_the_run(stage, dead=dead)
-    done = stage.rpd("cancel")
+def test_cancel_ends_a_running_job(cli: CommandLine, dead: bool) -> None:
+    live = in_the_run(cli, dead=dead)
+    done = cli.rpd("cancel")
     assert done.returncode == 0, done.stderr
     if not dead:
         assert live.end() == 130, live.text
-    stage.judge("EXITED", starts=1)
-    assert stage.inspect()["outcome"] == "cancelled"
-    assert stage.result("run.log") == "begun\n"
+    cli.judge("EXITED", starts=1)
+    assert cli.inspect()["outcome"] == "cancelled"
+    assert cli.result("run.log") == "begun\n"
 
 
 @pytest.mark.row(84)
 @pytest.mark.slow
 @alive_or_dead
-def test_cancel_before_the_launch_leaves_nothing(stage: CommandLine, dead: bool) -> None:
-    live = in_boot(stage, dead=dead)
-    done = stage.rpd("cancel", stage.run_id, "--json")
+def test_cancel_before_the_launch_leaves_nothing(cli: CommandLine, dead: bool) -> None:
+    live = in_boot(cli, dead=dead)
+    done = cli.rpd("cancel", cli.run_id, "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["outcome"] == "cancelled"
     if not dead:
         assert live.end() == 130, live.text
-    stage.judge("TERMINATED", starts=0)
+    cli.judge("TERMINATED", starts=0)
 
 
 @pytest.mark.row(99)
@@ -69,114 +69,114 @@ def test_cancel_before_the_launch_leaves_nothing(stage: CommandLine, dead: bool)
     [((), "EXITED"), (("--delete", "--yes"), "TERMINATED")],
     ids=["stop", "delete"],
 )
-def test_release_of_a_running_job(stage: CommandLine, dead: bool, options: tuple[str, ...], status: str) -> None:
-    live = in_the_run(stage, dead=dead)
-    unasked = stage.rpd("release", "--delete")
+def test_release_of_a_running_job(cli: CommandLine, dead: bool, options: tuple[str, ...], status: str) -> None:
+    live = in_the_run(cli, dead=dead)
+    unasked = cli.rpd("release", "--delete")
     assert (unasked.returncode, "not collected" in unasked.stderr) == (2, True), unasked.stderr
-    assert stage.live_pod()["status"] == "RUNNING"
-    done = stage.rpd("release", *options)
+    assert cli.live_pod()["status"] == "RUNNING"
+    done = cli.rpd("release", *options)
     assert done.returncode == 0, done.stderr
     if not dead:
         assert live.end() == 130, live.text
-    stage.judge(status, starts=1)
+    cli.judge(status, starts=1)
 
 
 @pytest.mark.slow
-def test_cancel_of_a_finished_run_is_calm(stage: CommandLine) -> None:
-    assert stage.run(config()).returncode == 0
-    done = stage.rpd("cancel", stage.run_id)
+def test_cancel_of_a_finished_run_is_calm(cli: CommandLine) -> None:
+    assert cli.run(config()).returncode == 0
+    done = cli.rpd("cancel", cli.run_id)
     assert done.returncode == 0, done.stderr
     assert "over" in done.stderr
 
 
 @pytest.mark.slow
 @pytest.mark.row(99)
-def test_release_delete_ends_the_storage_of_a_failed_run(stage: CommandLine) -> None:
-    assert stage.run(config("exit 3", artifacts=artifact())).returncode == 5
-    asked = stage.rpd("release")
+def test_release_delete_ends_the_storage_of_a_failed_run(cli: CommandLine) -> None:
+    assert cli.run(config("exit 3", artifacts=artifact())).returncode == 5
+    asked = cli.rpd("release")
     assert asked.returncode == 2
-    assert f"rpd release {stage.run_id} --delete" in asked.stderr
-    stage.judge("EXITED", starts=1)
-    done = stage.rpd("release", "--delete")
+    assert f"rpd release {cli.run_id} --delete" in asked.stderr
+    cli.judge("EXITED", starts=1)
+    done = cli.rpd("release", "--delete")
     assert done.returncode == 0, done.stderr
-    stage.judge("TERMINATED", starts=1)
-    seen = stage.inspect()
+    cli.judge("TERMINATED", starts=1)
+    seen = cli.inspect()
     assert (seen["debts"], seen["outcome"], seen["verified"]) == ([], "failed", True)
-    again = stage.rpd("release", "--delete")
+    again = cli.rpd("release", "--delete")
     assert again.returncode == 0, again.stderr
 
 
-def gc(stage: CommandLine, *options: str) -> subprocess.CompletedProcess[str]:
+def gc(cli: CommandLine, *options: str) -> subprocess.CompletedProcess[str]:
     """`rpd gc`."""
-    return stage.rpd("gc", *options)
+    return cli.rpd("gc", *options)
 
 
 @pytest.mark.slow
-def test_gc_with_nothing_to_do(stage: CommandLine) -> None:
-    done = gc(stage)
+def test_gc_with_nothing_to_do(cli: CommandLine) -> None:
+    done = gc(cli)
     assert done.returncode == 0
     assert "nothing computes" in done.stdout
 
 
 @pytest.mark.weak_point(2, 3, 12)
 @pytest.mark.row(102, 110)
-def test_gc_releases_what_died_before_the_launch(stage: CommandLine) -> None:
-    in_boot(stage, dead=True)
-    plan = gc(stage)
+def test_gc_releases_what_died_before_the_launch(cli: CommandLine) -> None:
+    in_boot(cli, dead=True)
+    plan = gc(cli)
     assert plan.returncode == 8, plan.stdout
     assert "rpd gc --yes" in plan.stdout
-    assert stage.live_pod()["id"] in plan.stdout
-    done = gc(stage, "--yes")
+    assert cli.live_pod()["id"] in plan.stdout
+    done = gc(cli, "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
-    stage.judge("TERMINATED", starts=0)
-    assert gc(stage).returncode == 0
+    cli.judge("TERMINATED", starts=0)
+    assert gc(cli).returncode == 0
 
 
 @pytest.mark.row(102, 110)
-def test_gc_spares_a_job_that_runs(stage: CommandLine) -> None:
-    in_the_run(stage, dead=True)
-    done = gc(stage, "--yes")
+def test_gc_spares_a_job_that_runs(cli: CommandLine) -> None:
+    in_the_run(cli, dead=True)
+    done = gc(cli, "--yes")
     assert done.returncode == 8, done.stdout + done.stderr
     assert "the job still runs" in done.stdout
     assert "its switch releases it at" in done.stdout
-    assert stage.live_pod()["status"] == "RUNNING"
-    stage.go()
-    done = stage.rpd("resume")
+    assert cli.live_pod()["status"] == "RUNNING"
+    cli.go()
+    done = cli.rpd("resume")
     assert done.returncode == 0, done.stderr
-    stage.judge("TERMINATED", starts=1)
+    cli.judge("TERMINATED", starts=1)
 
 
 @pytest.mark.slow
 @pytest.mark.row(86, 95)
-def test_gc_stops_a_pod_with_results_and_resume_fetches_them(stage: CommandLine) -> None:
-    in_the_run(stage, dead=True, body=RESULT_LAST, artifacts=artifact())
-    stage.go()
-    done = eventually(lambda: (told := gc(stage, "--yes")).returncode != 8 and told)
+def test_gc_stops_a_pod_with_results_and_resume_fetches_them(cli: CommandLine) -> None:
+    in_the_run(cli, dead=True, body=RESULT_LAST, artifacts=artifact())
+    cli.go()
+    done = eventually(lambda: (told := gc(cli, "--yes")).returncode != 8 and told)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"rpd resume {stage.run_id}" in done.stdout
-    stage.judge("EXITED", starts=1)
-    resumed = stage.rpd("resume")
+    assert f"rpd resume {cli.run_id}" in done.stdout
+    cli.judge("EXITED", starts=1)
+    resumed = cli.rpd("resume")
     assert resumed.returncode == 0, resumed.stderr
-    assert stage.result() == "42\n"
-    stage.judge("TERMINATED", starts=1)
+    assert cli.result() == "42\n"
+    cli.judge("TERMINATED", starts=1)
 
 
 @pytest.mark.slow
-def test_gc_leaves_a_live_engine_alone(stage: CommandLine) -> None:
-    live = in_the_run(stage, dead=False)
-    done = gc(stage, "--yes")
+def test_gc_leaves_a_live_engine_alone(cli: CommandLine) -> None:
+    live = in_the_run(cli, dead=False)
+    done = gc(cli, "--yes")
     assert done.returncode == 0, done.stdout
     assert f"pid {live.process.pid}" in done.stdout
-    stage.go()
+    cli.go()
     assert live.end() == 0, live.text
-    stage.judge("TERMINATED", starts=1)
+    cli.judge("TERMINATED", starts=1)
 
 
-def asked_while_frozen(stage: CommandLine, *words: str) -> tuple[Live, Live]:
+def asked_while_frozen(cli: CommandLine, *words: str) -> tuple[Live, Live]:
     """An engine that cannot answer, and a command that has asked it and waits."""
-    live = in_the_run(stage, dead=False)
+    live = in_the_run(cli, dead=False)
     live.signal(signal.SIGSTOP)
-    asker = stage.start(*words)
+    asker = cli.start(*words)
     asker.until_text("asked the engine")
     return live, asker
 
@@ -191,26 +191,26 @@ def asked_while_frozen(stage: CommandLine, *words: str) -> tuple[Live, Live]:
     ids=["cancel-resume", "release-gc"],
 )
 def test_a_request_ends_with_the_engine_it_was_meant_for(
-    stage: CommandLine, words: tuple[str, ...], then: tuple[str, ...], code: int, status: str
+    cli: CommandLine, words: tuple[str, ...], then: tuple[str, ...], code: int, status: str
 ) -> None:
-    live, asker = asked_while_frozen(stage, *words)
+    live, asker = asked_while_frozen(cli, *words)
     asker.kill()
     live.kill()
     if code == 0:
-        stage.go()
-    done = stage.rpd(*then)
+        cli.go()
+    done = cli.rpd(*then)
     assert done.returncode == code, done.stdout + done.stderr
-    stage.judge(status, starts=1)
+    cli.judge(status, starts=1)
 
 
 @pytest.mark.slow
-def test_who_asked_an_engine_that_died_obeying_goes_on(stage: CommandLine) -> None:
-    live = in_the_run(stage, dead=False)
-    stage.fault("F29", times=0, how="ignored", on="stop")
-    asker = stage.start("cancel")
+def test_who_asked_an_engine_that_died_obeying_goes_on(cli: CommandLine) -> None:
+    live = in_the_run(cli, dead=False)
+    cli.fault("F29", times=0, how="ignored", on="stop")
+    asker = cli.start("cancel")
     live.until("release")
     live.kill()
-    stage.clear_faults()
+    cli.clear_faults()
     assert asker.end() == 0, asker.text
-    stage.judge("EXITED", starts=1)
-    assert stage.inspect()["outcome"] == "cancelled"
+    cli.judge("EXITED", starts=1)
+    assert cli.inspect()["outcome"] == "cancelled"

@@ -18,11 +18,11 @@ python3 -c 'raise RuntimeError("{CRASH}")' 2>&1 | tee /workspace/out/log
 NOTIFY = {"command": "cat >> ../notices.jsonl; echo >> ../notices.jsonl"}
 
 
-def test_a_crash_behind_a_pipe_is_a_failure(stage: CommandLine) -> None:
-    done = stage.run(config(HIDDEN, artifacts=artifact()))
+def test_a_crash_behind_a_pipe_is_a_failure(cli: CommandLine) -> None:
+    done = cli.run(config(HIDDEN, artifacts=artifact()))
     assert done.returncode == 5, done.stderr
-    stage.judge("EXITED", starts=1)
-    seen = stage.inspect()
+    cli.judge("EXITED", starts=1)
+    seen = cli.inspect()
     assert (seen["outcome"], seen["reason"], seen["exit_code"]) == ("failed", "job_failed", 1)
     assert NO_KERNEL in seen["why"] and "built for this GPU" in seen["why"]
     *_, last_words = done.stderr.partition("failed (job_failed)")
@@ -30,43 +30,43 @@ def test_a_crash_behind_a_pipe_is_a_failure(stage: CommandLine) -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "sh -u"])
-def test_the_shell_that_the_file_names_runs_the_job(stage: CommandLine, shell: str) -> None:
+def test_the_shell_that_the_file_names_runs_the_job(cli: CommandLine, shell: str) -> None:
     """Without pipefail the pipe's end counts, as the file asks for; what the log shows is told all the same, and
     somebody is told while the pod is there."""
     body = f"{HIDDEN}false | true\n"
-    done = stage.run(config(run={"body": body, "shell": shell}, artifacts=artifact(), notify=NOTIFY))
+    done = cli.run(config(run={"body": body, "shell": shell}, artifacts=artifact(), notify=NOTIFY))
     assert done.returncode == 0, done.stderr
-    assert stage.statuses() == ["TERMINATED"]
-    told = [json.loads(line) for line in (stage.folder.parent / "notices.jsonl").read_text().splitlines()]
+    assert cli.statuses() == ["TERMINATED"]
+    told = [json.loads(line) for line in (cli.folder.parent / "notices.jsonl").read_text().splitlines()]
     assert [notice["what"] for notice in told] == ["doubt", "end"]
     assert all(NO_KERNEL in notice["text"] for notice in told)
-    ops = [record.body.op for record in stage.records() if isinstance(record.body, Intent)]
+    ops = [record.body.op for record in cli.records() if isinstance(record.body, Intent)]
     assert ops.index("notify") < ops.index("delete_pod"), "while the pod is there"
     *_, last_words = done.stderr.partition("\nsucceeded in ")
     assert NO_KERNEL in last_words and "look before you rely on the results" in last_words, done.stderr
-    summary = stage.rpd("summary", stage.run_id)
+    summary = cli.rpd("summary", cli.run_id)
     assert summary.returncode == 0 and NO_KERNEL in summary.stdout
-    assert NO_KERNEL in json.loads(stage.rpd("summary", stage.run_id, "--json").stdout)["run"]["doubts"][0]
+    assert NO_KERNEL in json.loads(cli.rpd("summary", cli.run_id, "--json").stdout)["run"]["doubts"][0]
 
 
 @pytest.mark.slow
-def test_a_shell_that_is_no_shell_runs_the_job_as_well(stage: CommandLine) -> None:
+def test_a_shell_that_is_no_shell_runs_the_job_as_well(cli: CommandLine) -> None:
     run = {"body": "import sys\nprint('I am', 'Python')\nsys.exit(0)\n", "shell": "python3 -u"}
-    done = stage.run(config(run=run))
+    done = cli.run(config(run=run))
     assert done.returncode == 0 and "I am Python" in done.stderr, done.stderr
 
 
 @pytest.mark.slow
-def test_a_pipe_that_is_read_no_further_is_told_as_what_it_is(stage: CommandLine) -> None:
-    done = stage.run(config("yes | head -n 1"))
+def test_a_pipe_that_is_read_no_further_is_told_as_what_it_is(cli: CommandLine) -> None:
+    done = cli.run(config("yes | head -n 1"))
     assert done.returncode == 5, done.stderr
-    assert "stopped reading" in stage.inspect()["why"] and "run.shell" in stage.inspect()["why"]
-    assert stage.run(config(run={"body": "yes | head -n 1", "shell": "bash"})).returncode == 0
+    assert "stopped reading" in cli.inspect()["why"] and "run.shell" in cli.inspect()["why"]
+    assert cli.run(config(run={"body": "yes | head -n 1", "shell": "bash"})).returncode == 0
 
 
-def test_a_failure_on_a_terminal_says_what_it_was(stage: CommandLine) -> None:
-    stage.job(config("set -e\nfor i in $(seq 30); do echo line $i; done\npython3 -c 'import no_such_module_xyz'\n"))
-    live = stage.start_on_terminal("run", "job.yaml", "--sandbox")
+def test_a_failure_on_a_terminal_says_what_it_was(cli: CommandLine) -> None:
+    cli.job(config("set -e\nfor i in $(seq 30); do echo line $i; done\npython3 -c 'import no_such_module_xyz'\n"))
+    live = cli.start_on_terminal("run", "job.yaml", "--sandbox")
     assert live.end() == 5, live.text
     screen = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", live.text)
     *_, ending = screen.rpartition("the last lines of")

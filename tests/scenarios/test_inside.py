@@ -32,30 +32,30 @@ needs_ssh = pytest.mark.skipif(shutil.which("ssh") is None, reason="needs OpenSS
 @pytest.fixture(scope="module")
 def inside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
     """A run whose job waits, without an engine. No test of this module ends it."""
-    with staged(tmp_path_factory.mktemp("inside")) as stage:
-        done = stage.run(config(GATED), "--detach")
+    with staged(tmp_path_factory.mktemp("inside")) as cli:
+        done = cli.run(config(GATED), "--detach")
         assert done.returncode == 75, done.stderr
-        yield stage
+        yield cli
 
 
-def volume(stage: CommandLine) -> Path:
-    return stage.sandbox_home / "pods" / stage.live_pod()["id"] / "volume"
+def volume(cli: CommandLine) -> Path:
+    return cli.sandbox_home / "pods" / cli.live_pod()["id"] / "volume"
 
 
-def pinned(stage: CommandLine) -> str:
+def pinned(cli: CommandLine) -> str:
     """The fingerprint that the greeting has recorded."""
-    pod = facts_of(read(stage.journal)).pod
+    pod = facts_of(read(cli.journal)).pod
     assert pod is not None and pod.container.greeting is not None
     return pod.container.greeting.host_key
 
 
-def executed(stage: CommandLine, *words: str, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+def executed(cli: CommandLine, *words: str, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     """`rpd exec` with this input."""
     return subprocess.run(
-        [*RPD, "exec", stage.run_id, "--", *words],
+        [*RPD, "exec", cli.run_id, "--", *words],
         input=data,
-        cwd=stage.folder,
-        env=stage.environment,
+        cwd=cli.folder,
+        env=cli.environment,
         capture_output=True,
         timeout=120,
         check=False,
@@ -228,22 +228,22 @@ def test_exec_with_a_terminal(inside: CommandLine) -> None:
 # ssh-config
 
 
-def configured(stage: CommandLine) -> tuple[str, Path]:
+def configured(cli: CommandLine) -> tuple[str, Path]:
     """The pod's name for ssh, and the person's configuration."""
-    done = stage.rpd("ssh-config", stage.run_id, "--yes")
+    done = cli.rpd("ssh-config", cli.run_id, "--yes")
     assert done.returncode == 0, done.stderr
-    return done.stdout.split()[-1], stage.user / ".ssh" / "config"
+    return done.stdout.split()[-1], cli.user / ".ssh" / "config"
 
 
-def typed(stage: CommandLine, *words: str, data: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+def typed(cli: CommandLine, *words: str, data: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
     """A client of OpenSSH, which knows nothing but the person's configuration. It looks for that in the password
     database, not in $HOME."""
     name, *rest = words
     return subprocess.run(
-        [name, "-F", str(stage.user / ".ssh" / "config"), *rest],
+        [name, "-F", str(cli.user / ".ssh" / "config"), *rest],
         input=data,
-        cwd=stage.folder,
-        env=stage.environment,
+        cwd=cli.folder,
+        env=cli.environment,
         capture_output=True,
         timeout=60,
         check=False,

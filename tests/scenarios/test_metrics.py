@@ -20,13 +20,13 @@ pytestmark = pytest.mark.xdist_group("metrics")
 @pytest.fixture(scope="module")
 def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
     """A good run that was sampled as here below."""
-    with staged(tmp_path_factory.mktemp("sampled")) as stage:
-        assert stage.run(config()).returncode == 0
+    with staged(tmp_path_factory.mktemp("sampled")) as cli:
+        assert cli.run(config()).returncode == 0
         lines(
-            stage.run_folder() / "metrics.jsonl",
+            cli.run_folder() / "metrics.jsonl",
             [row(second, second * 2, None if second < 20 else 100) for second in range(50)],
         )
-        yield stage
+        yield cli
 
 
 def row(second: int, *utils: float | None) -> dict[str, Any]:

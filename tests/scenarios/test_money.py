@@ -25,55 +25,53 @@ TWO = {"gpu_order": ["NVIDIA L4", "NVIDIA RTX A4000"]}
     ],
     ids=["500", "502", "drop", "timeout", "truncated"],
 )
-def test_a_pod_whose_create_was_not_answered_is_adopted(
-    stage: CommandLine, how: str, options: dict[str, float]
-) -> None:
-    stage.fault("F12", how=how, **options)
-    done = stage.run(config())
+def test_a_pod_whose_create_was_not_answered_is_adopted(cli: CommandLine, how: str, options: dict[str, float]) -> None:
+    cli.fault("F12", how=how, **options)
+    done = cli.run(config())
     assert done.returncode == 0, done.stderr
-    assert stage.struck("F12") == 1
-    stage.judge("TERMINATED", starts=1)
+    assert cli.struck("F12") == 1
+    cli.judge("TERMINATED", starts=1)
     assert "found, adopted" in done.stderr
 
 
 @pytest.mark.row(55)
 @pytest.mark.slow
-def test_a_pod_that_shows_late_is_adopted_too(stage: CommandLine) -> None:
-    stage.fault("F12")
-    stage.fault("F14", lag=1.2)
-    done = stage.run(config())
+def test_a_pod_that_shows_late_is_adopted_too(cli: CommandLine) -> None:
+    cli.fault("F12")
+    cli.fault("F14", lag=1.2)
+    done = cli.run(config())
     assert done.returncode == 0, done.stderr
-    stage.judge("TERMINATED", starts=1)
+    cli.judge("TERMINATED", starts=1)
 
 
 @pytest.mark.row(54, 55)
 @pytest.mark.slow
-def test_a_create_that_truly_failed_is_repeated_after_the_quiet_window(stage: CommandLine) -> None:
-    stage.fault("F13")
-    done = stage.run(config())
+def test_a_create_that_truly_failed_is_repeated_after_the_quiet_window(cli: CommandLine) -> None:
+    cli.fault("F13")
+    done = cli.run(config())
     assert done.returncode == 0, done.stderr
-    stage.judge("TERMINATED", starts=1)
-    assert stage.truth()["pods"][0]["name"].endswith("-a2")
+    cli.judge("TERMINATED", starts=1)
+    assert cli.truth()["pods"][0]["name"].endswith("-a2")
 
 
 @pytest.mark.slow
-def test_a_pod_that_appears_after_the_next_attempt_is_given_back_while_the_job_runs(stage: CommandLine) -> None:
-    stage.fault("F13", delay=3.0)
-    live = stage.begin(config(GATED))
+def test_a_pod_that_appears_after_the_next_attempt_is_given_back_while_the_job_runs(cli: CommandLine) -> None:
+    cli.fault("F13", delay=3.0)
+    live = cli.begin(config(GATED))
     live.until("monitor")
-    eventually(lambda: sorted(stage.statuses()) == ["RUNNING", "TERMINATED"], tell=lambda: str(stage.truth()))
-    stage.go()
+    eventually(lambda: sorted(cli.statuses()) == ["RUNNING", "TERMINATED"], tell=lambda: str(cli.truth()))
+    cli.go()
     assert live.end() == 0, live.text
-    stage.judge("TERMINATED", "TERMINATED", starts=1)
+    cli.judge("TERMINATED", "TERMINATED", starts=1)
 
 
 @pytest.mark.row(53)
 @pytest.mark.slow
-def test_two_pods_of_one_name(stage: CommandLine) -> None:
-    stage.fault("F15")
-    done = stage.run(config())
+def test_two_pods_of_one_name(cli: CommandLine) -> None:
+    cli.fault("F15")
+    done = cli.run(config())
     assert done.returncode == 0, done.stderr
-    stage.judge("TERMINATED", "TERMINATED", starts=1)
+    cli.judge("TERMINATED", "TERMINATED", starts=1)
 
 
 @pytest.mark.weak_point(6)
@@ -89,85 +87,85 @@ def test_two_pods_of_one_name(stage: CommandLine) -> None:
     ids=["5xx", "linger", "late404", "ignored"],
 )
 def test_a_delete_that_does_not_say_the_truth(
-    stage: CommandLine, how: str, options: dict[str, float], times: int
+    cli: CommandLine, how: str, options: dict[str, float], times: int
 ) -> None:
-    stage.fault("F29", times=times, how=how, **options)
-    done = stage.run(config())
+    cli.fault("F29", times=times, how=how, **options)
+    done = cli.run(config())
     assert done.returncode == 0, done.stderr
-    assert stage.struck("F29") == times
-    stage.judge("TERMINATED", starts=1)
-    assert stage.inspect()["debts"] == []
+    assert cli.struck("F29") == times
+    cli.judge("TERMINATED", starts=1)
+    assert cli.inspect()["debts"] == []
 
 
 @pytest.mark.slow
-def test_ctrl_c_on_a_young_pod_that_delete_does_not_find(stage: CommandLine) -> None:
-    stage.play(boot_seconds=60)
-    stage.fault("F14", lag=1.5)
-    stage.fault("F29", how="late404")
-    live = stage.begin(config())
+def test_ctrl_c_on_a_young_pod_that_delete_does_not_find(cli: CommandLine) -> None:
+    cli.play(boot_seconds=60)
+    cli.fault("F14", lag=1.5)
+    cli.fault("F29", how="late404")
+    live = cli.begin(config())
     live.until("boot")
     live.press()
     assert live.end() == 130, live.text
-    stage.judge("TERMINATED", starts=0)
+    cli.judge("TERMINATED", starts=0)
 
 
 @pytest.mark.weak_point(6)
 @pytest.mark.row(98)
 @pytest.mark.slow
-def test_a_stop_that_is_ignored_is_repeated(stage: CommandLine) -> None:
-    stage.fault("F29", how="ignored", on="stop")
-    done = stage.run(config("exit 3"))
+def test_a_stop_that_is_ignored_is_repeated(cli: CommandLine) -> None:
+    cli.fault("F29", how="ignored", on="stop")
+    done = cli.run(config("exit 3"))
     assert done.returncode == 5, done.stderr
-    stage.judge("EXITED", starts=1)
+    cli.judge("EXITED", starts=1)
 
 
 @pytest.mark.row(57, 60)
 @pytest.mark.slow
 @pytest.mark.parametrize("on", ["create", "delete", "any"])
-def test_a_storm_of_rate_limits_slows_down_and_passes(stage: CommandLine, on: str) -> None:
-    stage.fault("F11", times=1, seconds=1.5, on=on)
-    done = stage.run(config())
+def test_a_storm_of_rate_limits_slows_down_and_passes(cli: CommandLine, on: str) -> None:
+    cli.fault("F11", times=1, seconds=1.5, on=on)
+    done = cli.run(config())
     assert done.returncode == 0, done.stderr
-    stage.judge("TERMINATED", starts=1)
+    cli.judge("TERMINATED", starts=1)
 
 
 @pytest.mark.weak_point(4)
 @pytest.mark.slow
 @pytest.mark.parametrize("on", ["get", "list", "delete", "catalog"])
-def test_pages_of_the_edge_in_place_of_answers(stage: CommandLine, on: str) -> None:
-    stage.fault("F33", times=4, on=on)
-    done = stage.run(config())
+def test_pages_of_the_edge_in_place_of_answers(cli: CommandLine, on: str) -> None:
+    cli.fault("F33", times=4, on=on)
+    done = cli.run(config())
     assert done.returncode == 0, done.stderr
-    stage.judge("TERMINATED", starts=1)
+    cli.judge("TERMINATED", starts=1)
 
 
 @pytest.mark.slow
-def test_a_storm_of_edge_pages_on_everything(stage: CommandLine) -> None:
-    stage.fault("F33", times=6, how="503")
-    done = stage.run(config())
+def test_a_storm_of_edge_pages_on_everything(cli: CommandLine) -> None:
+    cli.fault("F33", times=6, how="503")
+    done = cli.run(config())
     assert done.returncode == 0, done.stderr
-    stage.nothing_computes()
-    assert stage.starts() == 1
+    cli.nothing_computes()
+    assert cli.starts() == 1
 
 
 @pytest.mark.slow
 @pytest.mark.row(56, 58)
-def test_a_host_that_never_boots_is_given_back_for_the_next(stage: CommandLine) -> None:
-    stage.fault("F16")
-    done = stage.run(config(pod=TWO, budget={"ssh_ready_timeout_sec": 2}))
+def test_a_host_that_never_boots_is_given_back_for_the_next(cli: CommandLine) -> None:
+    cli.fault("F16")
+    done = cli.run(config(pod=TWO, budget={"ssh_ready_timeout_sec": 2}))
     assert done.returncode == 0, done.stderr
-    stage.judge("TERMINATED", "TERMINATED", starts=1)
-    assert stage.inspect()["pod"]["gpu"] == "NVIDIA RTX A4000"
+    cli.judge("TERMINATED", "TERMINATED", starts=1)
+    assert cli.inspect()["pod"]["gpu"] == "NVIDIA RTX A4000"
 
 
 @pytest.mark.row(58)
 @pytest.mark.slow
-def test_hosts_that_never_boot_end_the_run(stage: CommandLine) -> None:
-    stage.fault("F16", times=0)
-    done = stage.run(config(pod=TWO, budget={"ssh_ready_timeout_sec": 1}))
+def test_hosts_that_never_boot_end_the_run(cli: CommandLine) -> None:
+    cli.fault("F16", times=0)
+    done = cli.run(config(pod=TWO, budget={"ssh_ready_timeout_sec": 1}))
     assert done.returncode == 6, done.stderr
-    stage.judge("TERMINATED", "TERMINATED", starts=0)
-    seen = stage.inspect()
+    cli.judge("TERMINATED", "TERMINATED", starts=0)
+    seen = cli.inspect()
     assert (seen["outcome"], seen["reason"], seen["debts"]) == ("refused", "hosts_never_booted", [])
 
 
@@ -190,41 +188,41 @@ def test_hosts_that_never_boot_end_the_run(stage: CommandLine) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else value.get("how", ""),
 )
-def test_a_slow_or_odd_start_is_waited_out(stage: CommandLine, fault: str, options: dict[str, object]) -> None:
-    stage.fault(fault, **options)
-    done = stage.run(config())
+def test_a_slow_or_odd_start_is_waited_out(cli: CommandLine, fault: str, options: dict[str, object]) -> None:
+    cli.fault(fault, **options)
+    done = cli.run(config())
     assert done.returncode == 0, done.stderr
-    stage.judge("TERMINATED", starts=1)
+    cli.judge("TERMINATED", starts=1)
 
 
 @pytest.mark.slow
-def test_a_host_that_is_refused_a_restart_is_waited_for(stage: CommandLine) -> None:
+def test_a_host_that_is_refused_a_restart_is_waited_for(cli: CommandLine) -> None:
     result = "mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt\n"
-    live = stage.begin(config(result + GATED, artifacts=artifact()))
+    live = cli.begin(config(result + GATED, artifacts=artifact()))
     live.until_begun()
-    stage.fault("F21", times=0)
-    stage.fault("F26", how="stop")
+    cli.fault("F21", times=0)
+    cli.fault("F26", how="stop")
     live.until_text("free GPU")
     live.signal(signal.SIGTERM)
     assert live.end() == 75, live.text
-    stage.judge("EXITED", starts=1)
-    assert f"rpd resume {stage.run_id}" in live.text
-    stage.clear_faults()
-    done = stage.rpd("resume")
+    cli.judge("EXITED", starts=1)
+    assert f"rpd resume {cli.run_id}" in live.text
+    cli.clear_faults()
+    done = cli.rpd("resume")
     assert done.returncode == 143, done.stderr
-    assert stage.result() == "42\n"
-    stage.nothing_computes()
+    assert cli.result() == "42\n"
+    cli.nothing_computes()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("fault", "options"), [("F20", {"seconds": 1}), ("F22", {})], ids=["old-address", "no-gpu"])
-def test_a_restart_with_surprises_still_collects(stage: CommandLine, fault: str, options: dict[str, float]) -> None:
+def test_a_restart_with_surprises_still_collects(cli: CommandLine, fault: str, options: dict[str, float]) -> None:
     result = "mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt\n"
-    live = stage.begin(config(result + GATED, artifacts=artifact()))
+    live = cli.begin(config(result + GATED, artifacts=artifact()))
     live.until_begun()
-    stage.fault(fault, **options)
-    stage.fault("F26", how="stop")
+    cli.fault(fault, **options)
+    cli.fault("F26", how="stop")
     assert live.end() == 10, live.text
-    assert stage.struck(fault) == 1
-    assert stage.result() == "42\n"
-    stage.judge("EXITED", starts=1)
+    assert cli.struck(fault) == 1
+    assert cli.result() == "42\n"
+    cli.judge("EXITED", starts=1)

@@ -38,48 +38,48 @@ done
     ],
     ids=["edge", "key", "rate"],
 )
-def test_an_api_in_trouble_does_not_disturb_the_job(stage: CommandLine, fault: str, options: dict[str, object]) -> None:
-    live = stage.begin(config(GATED))
+def test_an_api_in_trouble_does_not_disturb_the_job(cli: CommandLine, fault: str, options: dict[str, object]) -> None:
+    live = cli.begin(config(GATED))
     live.until("monitor")
-    stage.fault(fault, times=0, **options)
-    stage.go()
+    cli.fault(fault, times=0, **options)
+    cli.go()
     live.until("release")
-    stage.clear_faults()
+    cli.clear_faults()
     assert live.end() == 0, live.text
-    stage.judge("TERMINATED", starts=1)
+    cli.judge("TERMINATED", starts=1)
 
 
 @pytest.mark.slow
 @pytest.mark.weak_point(6)
-def test_an_api_that_stays_away_at_the_end_keeps_the_debt_open_until_it_is_back(stage: CommandLine) -> None:
-    live = stage.begin(config(GATED))
+def test_an_api_that_stays_away_at_the_end_keeps_the_debt_open_until_it_is_back(cli: CommandLine) -> None:
+    live = cli.begin(config(GATED))
     live.until("monitor")
-    stage.fault("F33", times=0)
-    stage.go()
+    cli.fault("F33", times=0)
+    cli.go()
     live.until("release")
-    eventually(lambda: stage.struck("F33") >= 3)
+    eventually(lambda: cli.struck("F33") >= 3)
     assert live.process.poll() is None
-    assert [debt["kind"] for debt in stage.inspect()["debts"]] == ["compute"]
-    stage.clear_faults()
+    assert [debt["kind"] for debt in cli.inspect()["debts"]] == ["compute"]
+    cli.clear_faults()
     assert live.end() == 0, live.text
-    stage.judge("TERMINATED", starts=1)
+    cli.judge("TERMINATED", starts=1)
 
 
 @pytest.mark.slow
 @pytest.mark.weak_point(19)
 @pytest.mark.row(78)
 @pytest.mark.skipif(sys.platform != "linux", reason="cuts connections with pidfd_getfd")
-def test_the_log_is_whole_after_the_link_was_cut(stage: CommandLine) -> None:
-    live = stage.begin(config(TALKATIVE))
+def test_the_log_is_whole_after_the_link_was_cut(cli: CommandLine) -> None:
+    live = cli.begin(config(TALKATIVE))
     live.until("monitor")
     for _ in range(5):
-        cut_link(stage, live)
-        stage.go()
-        eventually(lambda: not (volume(stage) / "go").exists() or live.process.poll() is not None)
+        cut_link(cli, live)
+        cli.go()
+        eventually(lambda: not (volume(cli) / "go").exists() or live.process.poll() is not None)
     assert live.end() == 0, live.text[-3000:]
-    assert stage.result("run.log") == WHOLE
+    assert cli.result("run.log") == WHOLE
     assert "the SSH link was lost" in live.text
-    stage.judge("TERMINATED", starts=1)
+    cli.judge("TERMINATED", starts=1)
 
 
 SLOW_TO_FETCH = "mkdir /workspace/out; head -c 400000000 /dev/urandom >/workspace/out/big; echo done >/workspace/out/r"
@@ -88,10 +88,10 @@ SLOW_TO_FETCH = "mkdir /workspace/out; head -c 400000000 /dev/urandom >/workspac
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("state", "seconds"), [("setup", 40.0), ("collect", 200.0)])
-def test_minutes_without_any_network_change_nothing(stage: CommandLine, state: str, seconds: float) -> None:
+def test_minutes_without_any_network_change_nothing(cli: CommandLine, state: str, seconds: float) -> None:
     """Every packet to the API and to the pod is dropped; the pod goes on. Whatever the file says for a failure, the
     results of a good job are not destroyed because this machine could not fetch them."""
-    live = stage.begin(
+    live = cli.begin(
         config(
             SLOW_TO_FETCH,
             setup=[{"command": "sleep 3"}],
@@ -100,18 +100,18 @@ def test_minutes_without_any_network_change_nothing(stage: CommandLine, state: s
         )
     )
     live.until(state)
-    with dropped(stage):
+    with dropped(cli):
         time.sleep(seconds)  # the outage itself
         assert live.process.poll() is None, live.text
     assert live.end(240.0) == 0, live.text
-    assert stage.result("out/r") == "done\n"
-    stage.judge("TERMINATED", starts=1)
+    assert cli.result("out/r") == "done\n"
+    cli.judge("TERMINATED", starts=1)
 
 
 @contextlib.contextmanager
-def dropped(stage: CommandLine) -> Iterator[None]:
+def dropped(cli: CommandLine) -> Iterator[None]:
     """Nobody answers, neither the API nor any sshd: the process that serves both is suspended."""
-    info = daemon.DaemonFiles(stage.sandbox_home).read_info()
+    info = daemon.DaemonFiles(cli.sandbox_home).read_info()
     assert info is not None, "the sandbox is up"
     os.kill(info.pid, signal.SIGSTOP)
     try:
@@ -120,15 +120,15 @@ def dropped(stage: CommandLine) -> Iterator[None]:
         os.kill(info.pid, signal.SIGCONT)
 
 
-def volume(stage: CommandLine) -> Path:
+def volume(cli: CommandLine) -> Path:
     """The volume of the live pod, seen from outside."""
-    pods = list((stage.sandbox_home / "pods").iterdir())
-    return pods[0] / "volume" if pods else stage.sandbox_home / "none"
+    pods = list((cli.sandbox_home / "pods").iterdir())
+    return pods[0] / "volume" if pods else cli.sandbox_home / "none"
 
 
-def cut_link(stage: CommandLine, live: Live) -> None:
+def cut_link(cli: CommandLine, live: Live) -> None:
     """Cut every connection between rpd and its pod."""
-    info = daemon.find(stage.sandbox_home)
+    info = daemon.find(cli.sandbox_home)
     assert info is not None, "the sandbox is up"
     port = urlparse(info.url).port
     assert port is not None

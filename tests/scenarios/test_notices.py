@@ -32,38 +32,38 @@ def webhook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
 
 @pytest.mark.row(114)
 @pytest.mark.slow
-def test_the_end_and_most_of_the_budget_are_told(stage: CommandLine, webhook: tuple[str, list[dict[str, Any]]]) -> None:
+def test_the_end_and_most_of_the_budget_are_told(cli: CommandLine, webhook: tuple[str, list[dict[str, Any]]]) -> None:
     url, heard = webhook
-    done = stage.run(
+    done = cli.run(
         config("sleep 300", budget={"max_runtime_minutes": 0.08}, notify={"command": COMMAND, "webhook": url})
     )
     assert done.returncode == 7, done.stderr
     assert "% of the budget is used up" in done.stderr
-    told = [json.loads(line) for line in (stage.folder.parent / "notices.jsonl").read_text().splitlines()]
+    told = [json.loads(line) for line in (cli.folder.parent / "notices.jsonl").read_text().splitlines()]
     for notices in (told, heard):
         assert [notice["what"] for notice in notices] == ["budget", "end"]
-        assert {notice["run_id"] for notice in notices} == {stage.run_id}
+        assert {notice["run_id"] for notice in notices} == {cli.run_id}
         assert "rpd's exit code is 7" in notices[1]["text"]
 
 
 @pytest.mark.slow
 @pytest.mark.row(98, 114)
-def test_a_pod_that_could_not_be_given_back_is_told_of(stage: CommandLine) -> None:
-    live = stage.begin(config(GATED, notify={"command": COMMAND}))
+def test_a_pod_that_could_not_be_given_back_is_told_of(cli: CommandLine) -> None:
+    live = cli.begin(config(GATED, notify={"command": COMMAND}))
     live.until("monitor")
-    stage.fault("F29", how="ignored", on="stop", times=0)
+    cli.fault("F29", how="ignored", on="stop", times=0)
     live.press()
     live.until_text("accepted; proving it")
     eventually(lambda: live.text.count("accepted; proving it") > 1)  # late enough not to be an echo of the first
     live.press()
     assert live.end() == 8, live.text
-    told = [json.loads(line) for line in (stage.folder.parent / "notices.jsonl").read_text().splitlines()]
+    told = [json.loads(line) for line in (cli.folder.parent / "notices.jsonl").read_text().splitlines()]
     assert [notice["what"] for notice in told] == ["debt"]
     assert "NOT RELEASED" in told[0]["text"]
 
 
 @pytest.mark.slow
-def test_a_message_that_cannot_be_sent_ends_nothing(stage: CommandLine) -> None:
-    done = stage.run(config("echo hello", notify={"command": "exit 9", "webhook": "http://127.0.0.1:9/x?token=s3cr3t"}))
+def test_a_message_that_cannot_be_sent_ends_nothing(cli: CommandLine) -> None:
+    done = cli.run(config("echo hello", notify={"command": "exit 9", "webhook": "http://127.0.0.1:9/x?token=s3cr3t"}))
     assert done.returncode == 0, done.stderr
     assert "notify.command ended with 9; notify.webhook did not answer" in done.stderr

@@ -85,25 +85,25 @@ FREE = {"schema_version", "pod.spot", "pod.min_vcpu_count", "pod.min_memory_gb"}
 """Those with one value that can be had."""
 
 
-def project(stage: CommandLine) -> None:
+def project(cli: CommandLine) -> None:
     """A user's project, keys and secrets around the files."""
-    shutil.copytree(FOLDER, stage.folder, dirs_exist_ok=True)
+    shutil.copytree(FOLDER, cli.folder, dirs_exist_ok=True)
     for name in ("src", "corpus", "settings", "data", "resnet-finetune-tmp", "jobs"):
-        (stage.folder / name).mkdir()
-    (stage.folder / "jobs/eval.yaml").write_bytes((FOLDER / "eval.yaml").read_bytes())
-    (stage.folder / "eval.yaml").unlink()
-    (stage.folder / "pyproject.toml").write_text('[project]\nname = "app"\n')
-    (stage.folder / "src/train.py").write_text(TRAIN)
-    (stage.folder / "corpus/a.txt").write_text("one\ntwo\n")
-    (stage.folder / "settings/a.toml").touch()
-    (stage.folder / "data/large.bin").touch()
-    (stage.folder / "resnet-finetune-tmp/a").touch()
-    (stage.folder / "shard.json").write_text('{"lr": "3e-4"}')
-    (stage.user / ".netrc-runpod").write_text("machine x login y password zzzzzzzz\n")
-    (stage.user / ".ssh").mkdir()
-    made = ssh_key(None, stage.user / "made").private_path
-    shutil.copy(made, stage.user / ".ssh/runpod_ed25519")
-    shutil.copy(f"{made}.pub", stage.user / ".ssh/runpod_ed25519.pub")
+        (cli.folder / name).mkdir()
+    (cli.folder / "jobs/eval.yaml").write_bytes((FOLDER / "eval.yaml").read_bytes())
+    (cli.folder / "eval.yaml").unlink()
+    (cli.folder / "pyproject.toml").write_text('[project]\nname = "app"\n')
+    (cli.folder / "src/train.py").write_text(TRAIN)
+    (cli.folder / "corpus/a.txt").write_text("one\ntwo\n")
+    (cli.folder / "settings/a.toml").touch()
+    (cli.folder / "data/large.bin").touch()
+    (cli.folder / "resnet-finetune-tmp/a").touch()
+    (cli.folder / "shard.json").write_text('{"lr": "3e-4"}')
+    (cli.user / ".netrc-runpod").write_text("machine x login y password zzzzzzzz\n")
+    (cli.user / ".ssh").mkdir()
+    made = ssh_key(None, cli.user / "made").private_path
+    shutil.copy(made, cli.user / ".ssh/runpod_ed25519")
+    shutil.copy(f"{made}.pub", cli.user / ".ssh/runpod_ed25519.pub")
 
 
 @pytest.fixture
@@ -117,12 +117,12 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
 
 
 @pytest.fixture
-def user(stage: CommandLine, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+def user(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """The user's project, and the sandbox."""
     monkeypatch.setenv("HF_TOKEN", "not-a-real-token")
     monkeypatch.setenv("WANDB_API_KEY", "not-a-real-key-either")
-    project(stage)
-    return stage
+    project(cli)
+    return cli
 
 
 def place(name: str) -> str:

@@ -8,11 +8,11 @@ from tests.scenarios.harness import CommandLine
 from tests.scenarios.test_set_up import answer
 
 
-def test_a_person_picks_and_then_says_no(stage: CommandLine) -> None:
+def test_a_person_picks_and_then_says_no(cli: CommandLine) -> None:
     """Nothing is rented before the price was shown and agreed to."""
-    assert stage.rpd("config", "set", "cloud", "secure").returncode == 0
-    assert stage.rpd("config", "set", "gpus", "NVIDIA L4").returncode == 0
-    screen = stage.start_on_terminal("connect", "--sandbox", "--hours", "2")
+    assert cli.rpd("config", "set", "cloud", "secure").returncode == 0
+    assert cli.rpd("config", "set", "gpus", "NVIDIA L4").returncode == 0
+    screen = cli.start_on_terminal("connect", "--sandbox", "--hours", "2")
     answer(screen, "Region:", "europe\r")
     answer(screen, "GPU:", "\r")
     answer(screen, "How many GPUs", "2\r")
@@ -20,14 +20,14 @@ def test_a_person_picks_and_then_says_no(stage: CommandLine) -> None:
     answer(screen, "rent it? [y/N]", "n\r")
     assert screen.end() == 3
     assert "2 x NVIDIA L4" in screen.text and "2 h cost at most about" in screen.text
-    assert stage.truth()["pods"] == []
+    assert cli.truth()["pods"] == []
 
 
-def test_leaving_the_picker_rents_nothing(stage: CommandLine) -> None:
-    screen = stage.start_on_terminal("connect", "--sandbox")
+def test_leaving_the_picker_rents_nothing(cli: CommandLine) -> None:
+    screen = cli.start_on_terminal("connect", "--sandbox")
     answer(screen, "Cloud:", "\x03")
     assert screen.end() == 130 and "nothing was rented" in screen.text
-    assert stage.truth()["pods"] == []
+    assert cli.truth()["pods"] == []
 
 
 @pytest.mark.parametrize(
@@ -38,12 +38,12 @@ def test_leaving_the_picker_rents_nothing(stage: CommandLine) -> None:
     ],
 )
 def test_off_a_terminal_the_settings_say_what_options_do_not(
-    stage: CommandLine, options: tuple[str, ...], said: tuple[str, ...]
+    cli: CommandLine, options: tuple[str, ...], said: tuple[str, ...]
 ) -> None:
-    done = stage.rpd("connect", "--sandbox")
+    done = cli.rpd("connect", "--sandbox")
     assert done.returncode == 2 and "which GPU?" in done.stderr
-    stage.variables = {"RPD_GPUS": "NVIDIA L4", "RPD_HOURS": "2.5", "RPD_REGION": "Europe", "RPD_PRESET": "shell"}
-    done = stage.rpd("connect", "--sandbox", *options)
+    cli.variables = {"RPD_GPUS": "NVIDIA L4", "RPD_HOURS": "2.5", "RPD_REGION": "Europe", "RPD_PRESET": "shell"}
+    done = cli.rpd("connect", "--sandbox", *options)
     assert done.returncode == 2 and "--yes" in done.stderr, "a price needs a yes"
     assert all(words in done.stderr for words in said), done.stderr
-    assert stage.truth()["pods"] == []
+    assert cli.truth()["pods"] == []

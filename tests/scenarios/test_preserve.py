@@ -17,125 +17,125 @@ PRESERVE = {"on_failure": "preserve", "preserve_minutes": 30}
 
 @pytest.mark.slow
 @pytest.mark.row(96, 104)
-def test_a_failed_run_keeps_its_pod_up_and_says_for_how_long(stage: CommandLine) -> None:
-    done = stage.run(config(FAILING, lifecycle=PRESERVE, artifacts=artifact()))
+def test_a_failed_run_keeps_its_pod_up_and_says_for_how_long(cli: CommandLine) -> None:
+    done = cli.run(config(FAILING, lifecycle=PRESERVE, artifacts=artifact()))
     assert done.returncode == 5, done.stderr
     assert "the job's exit code was 3" in done.stderr
     assert "its pod is kept up" in done.stderr
     assert "released by the switch in the pod at" in done.stderr
     assert _opens(done.stderr)
-    assert f"rpd release {stage.run_id}" in done.stderr
-    stage.judge("RUNNING", starts=1)
-    seen = stage.inspect()
+    assert f"rpd release {cli.run_id}" in done.stderr
+    cli.judge("RUNNING", starts=1)
+    seen = cli.inspect()
     assert (seen["outcome"], seen["reason"], seen["exit_code"]) == ("failed", "job_failed", 3)
     assert seen["kept_until"] == seen["released_by"]["at"]
     assert [debt["kind"] for debt in seen["debts"]] == ["compute"]
-    assert json.loads(stage.result("runpod_deploy_pull_manifest.json"))["outcome"] == "failed"
-    assert stage.result("out/result") == "traces\n"
+    assert json.loads(cli.result("runpod_deploy_pull_manifest.json"))["outcome"] == "failed"
+    assert cli.result("out/result") == "traces\n"
 
-    spared = stage.rpd("gc", "--yes")
+    spared = cli.rpd("gc", "--yes")
     assert spared.returncode == 0, spared.stdout
     assert "spared: kept up until" in spared.stdout
-    again = stage.rpd("resume", stage.run_id)
+    again = cli.rpd("resume", cli.run_id)
     assert again.returncode == 5, again.stderr
-    stage.judge("RUNNING", starts=1)
+    cli.judge("RUNNING", starts=1)
 
-    gone = stage.rpd("release", stage.run_id)
+    gone = cli.rpd("release", cli.run_id)
     assert gone.returncode == 0, gone.stderr
-    stage.judge("EXITED", starts=1)
-    assert stage.inspect()["outcome"] == "failed"
+    cli.judge("EXITED", starts=1)
+    assert cli.inspect()["outcome"] == "failed"
 
 
 @pytest.mark.row(96, 99)
 @pytest.mark.slow
-def test_the_switch_stops_a_preserved_pod_and_gc_closes_its_books(stage: CommandLine) -> None:
-    done = stage.run(config("exit 3", lifecycle={"on_failure": "preserve", "preserve_minutes": 0.3}))
+def test_the_switch_stops_a_preserved_pod_and_gc_closes_its_books(cli: CommandLine) -> None:
+    done = cli.run(config("exit 3", lifecycle={"on_failure": "preserve", "preserve_minutes": 0.3}))
     assert done.returncode == 5, done.stderr
-    stage.judge("RUNNING", starts=1)
-    eventually(lambda: [pod["status"] for pod in stage.truth()["pods"]] == ["EXITED"], seconds=60.0)
-    closed = stage.rpd("gc", "--yes")
+    cli.judge("RUNNING", starts=1)
+    eventually(lambda: [pod["status"] for pod in cli.truth()["pods"]] == ["EXITED"], seconds=60.0)
+    closed = cli.rpd("gc", "--yes")
     assert closed.returncode == 0, closed.stdout
-    seen = stage.inspect()
+    seen = cli.inspect()
     assert (seen["state"], seen["outcome"], seen["kept_until"]) == ("done", "failed", None)
     assert [debt["kind"] for debt in seen["debts"]] == ["storage"]
 
 
 @pytest.mark.row(96)
 @pytest.mark.slow
-def test_a_success_may_keep_its_pod_up_too_and_the_next_run_is_not_held_up(stage: CommandLine) -> None:
+def test_a_success_may_keep_its_pod_up_too_and_the_next_run_is_not_held_up(cli: CommandLine) -> None:
     document = config("exit 0", lifecycle={"on_success": "preserve", "preserve_minutes": 30})
-    assert stage.run(document).returncode == 0
-    first = stage.run_id
-    done = stage.run(document)
+    assert cli.run(document).returncode == 0
+    first = cli.run_id
+    done = cli.run(document)
     assert done.returncode == 0, done.stderr
     assert f"run {first} of this job still keeps its pod up" in done.stderr
-    assert [pod["status"] for pod in stage.truth()["pods"]] == ["RUNNING", "RUNNING"]
+    assert [pod["status"] for pod in cli.truth()["pods"]] == ["RUNNING", "RUNNING"]
 
 
 @pytest.mark.row(96)
 @pytest.mark.slow
-def test_what_a_pod_kept_up_may_still_cost_counts_in_the_day(stage: CommandLine) -> None:
+def test_what_a_pod_kept_up_may_still_cost_counts_in_the_day(cli: CommandLine) -> None:
     document = config("exit 0", lifecycle={"on_success": "preserve", "preserve_minutes": 30})
-    assert stage.run(document).returncode == 0
-    listed = stage.rpd("runs")
+    assert cli.run(document).returncode == 0
+    listed = cli.rpd("runs")
     assert "succeeded, its pod is kept up" in listed.stdout
-    done = stage.run(document, "--max-usd-per-day", "1.5")
+    done = cli.run(document, "--max-usd-per-day", "1.5")
     assert done.returncode == 7, done.stderr
     assert "those that are not over may still cost" in done.stderr
 
 
 @pytest.mark.row(96, 112)
 @pytest.mark.slow
-def test_what_has_used_up_its_budget_is_not_preserved(stage: CommandLine) -> None:
-    done = stage.run(config("sleep 300", lifecycle=PRESERVE, budget={"max_runtime_minutes": 0.05}))
+def test_what_has_used_up_its_budget_is_not_preserved(cli: CommandLine) -> None:
+    done = cli.run(config("sleep 300", lifecycle=PRESERVE, budget={"max_runtime_minutes": 0.05}))
     assert done.returncode == 7, done.stderr
     assert "not kept up: the budget is used up" in done.stderr
-    stage.judge("EXITED", starts=1)
+    cli.judge("EXITED", starts=1)
 
 
 @pytest.mark.row(99)
 @pytest.mark.slow
-def test_a_person_keeps_a_run_s_pod_up_for_longer(stage: CommandLine) -> None:
-    live = stage.begin(config(f"{GATED}exit 0"))
+def test_a_person_keeps_a_run_s_pod_up_for_longer(cli: CommandLine) -> None:
+    live = cli.begin(config(f"{GATED}exit 0"))
     live.until("monitor")
-    kept = stage.rpd("release", stage.run_id, "--keep-until", "1h")
+    kept = cli.rpd("release", cli.run_id, "--keep-until", "1h")
     assert kept.returncode == 0, kept.stderr
     assert live.end() == 130
-    stage.judge("RUNNING", starts=1)
-    before = stage.inspect()["kept_until"]
-    longer = stage.rpd("release", stage.run_id, "--keep-until", "2h")
+    cli.judge("RUNNING", starts=1)
+    before = cli.inspect()["kept_until"]
+    longer = cli.rpd("release", cli.run_id, "--keep-until", "2h")
     assert longer.returncode == 0, longer.stderr
-    assert stage.inspect()["kept_until"] > before
+    assert cli.inspect()["kept_until"] > before
     assert "cost cap" not in kept.stderr + longer.stderr
-    longest = stage.rpd("release", stage.run_id, "--keep-until", "20h")
+    longest = cli.rpd("release", cli.run_id, "--keep-until", "20h")
     assert (longest.returncode, "no longer: the cost cap of $1.00" in longest.stderr) == (0, True), longest.stderr
-    assert stage.rpd("release", stage.run_id, "--mode", "preserve").returncode == 0
-    stage.judge("RUNNING", starts=1)
-    assert stage.rpd("release", stage.run_id, "--mode", "delete", "--yes").returncode == 0
-    stage.judge("TERMINATED", starts=1)
+    assert cli.rpd("release", cli.run_id, "--mode", "preserve").returncode == 0
+    cli.judge("RUNNING", starts=1)
+    assert cli.rpd("release", cli.run_id, "--mode", "delete", "--yes").returncode == 0
+    cli.judge("TERMINATED", starts=1)
 
 
 @pytest.mark.row(96, 104)
 @pytest.mark.slow
-def test_gc_gives_back_the_second_pod_of_a_create_and_spares_the_one_that_is_kept_up(stage: CommandLine) -> None:
-    stage.fault("F15", delay=20.0)
-    done = stage.run(config("exit 3", lifecycle=PRESERVE))
+def test_gc_gives_back_the_second_pod_of_a_create_and_spares_the_one_that_is_kept_up(cli: CommandLine) -> None:
+    cli.fault("F15", delay=20.0)
+    done = cli.run(config("exit 3", lifecycle=PRESERVE))
     assert done.returncode == 5, done.stderr
-    eventually(lambda: stage.statuses() == ["RUNNING", "RUNNING"], seconds=60.0)
-    planned = stage.rpd("gc")
+    eventually(lambda: cli.statuses() == ["RUNNING", "RUNNING"], seconds=60.0)
+    planned = cli.rpd("gc")
     assert "a second pod of its create; the first one is kept up until" in planned.stdout
-    told = stage.rpd("gc", "--yes")
+    told = cli.rpd("gc", "--yes")
     assert told.returncode == 0, told.stdout
-    assert sorted(stage.statuses()) == ["RUNNING", "TERMINATED"]
-    seen = stage.inspect()
+    assert sorted(cli.statuses()) == ["RUNNING", "TERMINATED"]
+    seen = cli.inspect()
     assert seen["kept_until"] is not None
     assert [debt["kind"] for debt in seen["debts"]] == ["compute"]
-    assert "spared: kept up until" in stage.rpd("gc", "--yes").stdout
-    assert len(json.loads(stage.rpd("cost", "--json").stdout)["pods"]) == 2
+    assert "spared: kept up until" in cli.rpd("gc", "--yes").stdout
+    assert len(json.loads(cli.rpd("cost", "--json").stdout)["pods"]) == 2
 
 
-def test_contradictions_are_refused(stage: CommandLine) -> None:
-    done = stage.rpd("release", "--stop", "--mode", "delete")
+def test_contradictions_are_refused(cli: CommandLine) -> None:
+    done = cli.rpd("release", "--stop", "--mode", "delete")
     assert done.returncode == 2
     assert "stop and delete contradict each other" in done.stderr
 

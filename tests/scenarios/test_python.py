@@ -60,23 +60,23 @@ def pinned(version: str = "3.12", **sections: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(autouse=True)
-def project(stage: CommandLine) -> None:
-    (stage.folder / "src").mkdir()
-    (stage.folder / "src" / "train.py").write_text("print(1)\n")
+def project(cli: CommandLine) -> None:
+    (cli.folder / "src").mkdir()
+    (cli.folder / "src" / "train.py").write_text("print(1)\n")
 
 
-def manifest(stage: CommandLine) -> dict[str, Any]:
+def manifest(cli: CommandLine) -> dict[str, Any]:
     """The newest run's."""
-    return dict(json.loads((stage.run_folder() / MANIFEST_NAME).read_text()))
+    return dict(json.loads((cli.run_folder() / MANIFEST_NAME).read_text()))
 
 
 @pytest.mark.row(70)
 @pytest.mark.slow
-def test_the_pinned_python_is_there_before_preflight_and_for_the_job(stage: CommandLine) -> None:
-    done = stage.run(pinned(setup=tools(uv=UV)))
+def test_the_pinned_python_is_there_before_preflight_and_for_the_job(cli: CommandLine) -> None:
+    done = cli.run(pinned(setup=tools(uv=UV)))
     assert done.returncode == 0, done.stderr
     assert "Python 3.12.4 is in the pod after" in done.stderr
-    asked = stage.result("out/asked").splitlines()
+    asked = cli.result("out/asked").splitlines()
     assert asked == [
         "uv --version",
         "uv python install 3.12",
@@ -85,56 +85,56 @@ def test_the_pinned_python_is_there_before_preflight_and_for_the_job(stage: Comm
         "uv run python",  # preflight
         "uv run python",  # the job
     ]
-    assert stage.result("out/.python-version") == "3.12\n", "pinned in the staged project"
-    assert stage.result("out/preflight") == stage.result("out/job") == "Python 3.12.4\n"
-    assert (manifest(stage)["python_version"], manifest(stage)["python_version_in_pod"]) == ("3.12", "3.12.4")
+    assert cli.result("out/.python-version") == "3.12\n", "pinned in the staged project"
+    assert cli.result("out/preflight") == cli.result("out/job") == "Python 3.12.4\n"
+    assert (manifest(cli)["python_version"], manifest(cli)["python_version_in_pod"]) == ("3.12", "3.12.4")
 
 
 @pytest.mark.slow
 @pytest.mark.row(71)
-def test_uv_is_brought_where_it_is_missing(stage: CommandLine) -> None:
+def test_uv_is_brought_where_it_is_missing(cli: CommandLine) -> None:
     installer = f"cat > $UV_INSTALL_DIR/uv <<'END_OF_UV'\n{UV}END_OF_UV\nchmod 755 $UV_INSTALL_DIR/uv\n"
     wget = f"""#!/bin/sh
 while [ "$1" != -O ]; do shift; done
 cat > "$2" <<'END_OF_INSTALLER'
 {installer}END_OF_INSTALLER
 """
-    done = stage.run(pinned(setup=tools(curl=FAILING, wget=wget)))
+    done = cli.run(pinned(setup=tools(curl=FAILING, wget=wget)))
     assert done.returncode == 0, done.stderr
-    assert stage.result("out/job") == "Python 3.12.4\n", "and the job finds it on its PATH"
+    assert cli.result("out/job") == "Python 3.12.4\n", "and the job finds it on its PATH"
 
 
 @pytest.mark.slow
 @pytest.mark.row(70, 71)
-def test_a_pod_that_cannot_get_uv_says_so_and_is_given_back(stage: CommandLine) -> None:
+def test_a_pod_that_cannot_get_uv_says_so_and_is_given_back(cli: CommandLine) -> None:
     missing = tools(curl=FAILING, wget=FAILING, python3=FAILING, python=FAILING)
-    done = stage.run(pinned(setup=missing))
+    done = cli.run(pinned(setup=missing))
     assert done.returncode == 5, done.stderr
     why = "uv is missing in the pod and could not be installed: curl failed, wget failed, python3 -m pip failed"
     assert "pod.python_version 3.12 exited with 1" in done.stderr and why in done.stderr
-    stage.judge("TERMINATED", starts=0)
-    told = manifest(stage)
+    cli.judge("TERMINATED", starts=0)
+    told = manifest(cli)
     assert (told["reason"], told["python_version"], told["python_version_in_pod"]) == ("preflight", "3.12", None)
 
 
 @pytest.mark.slow
 @pytest.mark.row(70)
-def test_a_version_that_uv_does_not_have_ends_the_run_before_the_job(stage: CommandLine) -> None:
-    done = stage.run(pinned("3.99", setup=tools(uv=UV), lifecycle={"on_failure": "stop"}))
+def test_a_version_that_uv_does_not_have_ends_the_run_before_the_job(cli: CommandLine) -> None:
+    done = cli.run(pinned("3.99", setup=tools(uv=UV), lifecycle={"on_failure": "stop"}))
     assert done.returncode == 5, done.stderr
     assert "No download found for request: cpython-3.99 / uv could not install Python 3.99" in done.stderr
-    stage.judge("EXITED", starts=0)
+    cli.judge("EXITED", starts=0)
 
 
 @pytest.mark.slow
 @pytest.mark.row(70)
-def test_the_version_is_checked_before_anything_is_rented(stage: CommandLine) -> None:
+def test_the_version_is_checked_before_anything_is_rented(cli: CommandLine) -> None:
     for version in (3.12, "3", "3.12.x", "2.7"):
-        stage.job(pinned(version))  # type: ignore[arg-type]
-        done = stage.rpd("validate", "job.yaml")
+        cli.job(pinned(version))  # type: ignore[arg-type]
+        done = cli.rpd("validate", "job.yaml")
         assert done.returncode == 2 and "pod.python_version" in done.stderr, done.stderr
-    stage.job(pinned(remote_env={"exports": {"UV_PYTHON": "3.11"}}))
-    done = stage.rpd("validate", "job.yaml")
+    cli.job(pinned(remote_env={"exports": {"UV_PYTHON": "3.11"}}))
+    done = cli.rpd("validate", "job.yaml")
     assert "remote_env.exports.UV_PYTHON: and pod.python_version exclude each other" in done.stderr
-    stage.job(pinned())
-    assert "install Python 3.12 with uv" in stage.rpd("run", "job.yaml", "--plan", "--offline").stdout
+    cli.job(pinned())
+    assert "install Python 3.12 with uv" in cli.rpd("run", "job.yaml", "--plan", "--offline").stdout

@@ -57,22 +57,22 @@ def python(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 @pytest.mark.timeout(400)
 @pytest.mark.row(20)
 def test_a_run_with_this_python(python: Path, tmp_path: Path) -> None:
-    stage = bare(tmp_path)
+    cli = bare(tmp_path)
 
     def rpd(*words: str) -> subprocess.CompletedProcess[str]:
         used.update(words[:1])
         return subprocess.run(
             [python.with_name("rpd"), *words],
-            cwd=stage.folder,
-            env=stage.environment,
+            cwd=cli.folder,
+            env=cli.environment,
             capture_output=True,
             text=True,
             timeout=100,
             check=False,
         )
 
-    (stage.folder / "src").mkdir()
-    stage.job(config("ls /workspace/src", staging=[{"source": "src", "destination": "/workspace/src"}]))
+    (cli.folder / "src").mkdir()
+    cli.job(config("ls /workspace/src", staging=[{"source": "src", "destination": "/workspace/src"}]))
     try:
         done = rpd("run", "job.yaml", "--sandbox")  # the sandbox is started by this Python, too
         assert done.returncode == 0, done.stderr
@@ -80,6 +80,6 @@ def test_a_run_with_this_python(python: Path, tmp_path: Path) -> None:
         assert json.loads(rpd("inspect", "--json").stdout)["verified"] is True
         assert rpd("gc").returncode == 0
         assert rpd("nothing").returncode == 2
-        stage.judge("TERMINATED", starts=1)
+        cli.judge("TERMINATED", starts=1)
     finally:
-        daemon.down(stage.sandbox_home)
+        daemon.down(cli.sandbox_home)

@@ -43,7 +43,7 @@ lifecycle:
 
 @pytest.fixture(params=[pytest.param("namespace", marks=pytest.mark.slow), "rewritten"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CommandLine]:
-    """A stage whose pods have a root of their own, or paths rewritten to their folder."""
+    """A command line whose pods have a root of their own, or paths rewritten to their folder."""
     isolation = None if request.param == "namespace" else str(request.param)
     with staged(tmp_path, isolation=isolation) as made:
         yield made
@@ -61,22 +61,22 @@ def test_the_recipe_runs_unchanged(place: CommandLine) -> None:
 
 @pytest.mark.slow
 @pytest.mark.row(132)
-def test_the_pointer_file_lives_as_long_as_the_pod(stage: CommandLine) -> None:
+def test_the_pointer_file_lives_as_long_as_the_pod(cli: CommandLine) -> None:
     gated = RECIPE.replace("  body: |\n", "  body: |\n    until [ -e /workspace/go ]; do sleep 0.05; done\n")
-    stage.job(gated, "foo.yaml")
-    live = stage.start("run", "foo.yaml", "--sandbox")
+    cli.job(gated, "foo.yaml")
+    live = cli.start("run", "foo.yaml", "--sandbox")
     live.until_text("job started")
-    pointer = stage.user / ".runpod-my-benchmark-current"
+    pointer = cli.user / ".runpod-my-benchmark-current"
     written = json.loads(pointer.read_text())
     assert written == {
-        "journal": str(stage.journal),
-        "pod_id": stage.live_pod()["id"],
+        "journal": str(cli.journal),
+        "pod_id": cli.live_pod()["id"],
         "gpu_id": "NVIDIA L4",
         "image": "runpod/pytorch:2.4.0-py3.11-cuda12.4.1-devel-ubuntu22.04",
         "datacenter_id": "EUR-IS-1",
     }
-    assert stage.inspect(str(pointer))["run_id"] == stage.run_id
-    stage.go()
+    assert cli.inspect(str(pointer))["run_id"] == cli.run_id
+    cli.go()
     assert live.end() == 0, live.text
     assert not pointer.exists()
 

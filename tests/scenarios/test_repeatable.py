@@ -22,7 +22,7 @@ def said(word: str, *, repeatable: bool = False) -> dict[str, object]:
 
 @pytest.mark.slow
 @pytest.mark.row(67)
-def test_repeatable_commands_are_run_again_until_the_job_is_launched(stage: CommandLine) -> None:
+def test_repeatable_commands_are_run_again_until_the_job_is_launched(cli: CommandLine) -> None:
     gate = {"command": "echo gate >> /workspace/runs; until [ -e /workspace/go ]; do sleep 0.05; done"}
     document = config(
         BODY,
@@ -30,19 +30,19 @@ def test_repeatable_commands_are_run_again_until_the_job_is_launched(stage: Comm
         preflight=[said("login", repeatable=True), gate, said("checked")],
         artifacts=artifact(),
     )
-    live = stage.begin(document)
+    live = cli.begin(document)
     live.until("preflight")
-    volume = Path(stage.sandbox_home, "pods", stage.live_pod()["id"], "volume")
+    volume = Path(cli.sandbox_home, "pods", cli.live_pod()["id"], "volume")
     runs = volume / "runs"
     eventually(lambda: "gate" in runs.read_text() if runs.exists() else False, tell=lambda: live.text)
     live.kill()
-    stage.go()
-    live = stage.start("resume", stage.run_id)
+    cli.go()
+    live = cli.start("resume", cli.run_id)
     live.until("monitor")
     live.kill()
     (volume / "done").touch()
-    done = stage.rpd("resume", stage.run_id)
+    done = cli.rpd("resume", cli.run_id)
     assert done.returncode == 0, done.stderr
-    stage.judge("TERMINATED", starts=1)
+    cli.judge("TERMINATED", starts=1)
     expected = ["once", "mount", "login", "gate", "mount", "login", "checked"]
-    assert stage.result("out/runs").split() == expected, "the gate was not run twice, and nothing once the job ran"
+    assert cli.result("out/runs").split() == expected, "the gate was not run twice, and nothing once the job ran"

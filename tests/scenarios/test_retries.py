@@ -37,96 +37,96 @@ def retried(body: str = BODY, **sections: Any) -> dict[str, Any]:
     return config(body, **{**usual, **sections})
 
 
-def checkpoint(stage: CommandLine, path: str = "workspace/ckpt/step") -> Path:
+def checkpoint(cli: CommandLine, path: str = "workspace/ckpt/step") -> Path:
     """Where a checkpoint lies on this machine."""
-    return stage.run_folder() / "checkpoints" / path
+    return cli.run_folder() / "checkpoints" / path
 
 
 @pytest.mark.row(88, 89)
 @pytest.mark.slow
-def test_a_job_whose_pod_vanished_goes_on_in_a_fresh_one(stage: CommandLine) -> None:
-    live = stage.begin(retried())
+def test_a_job_whose_pod_vanished_goes_on_in_a_fresh_one(cli: CommandLine) -> None:
+    live = cli.begin(retried())
     live.until("monitor")
     eventually(
-        lambda: checkpoint(stage).exists() and checkpoint(stage, "root/state/local").exists(), tell=lambda: live.text
+        lambda: checkpoint(cli).exists() and checkpoint(cli, "root/state/local").exists(), tell=lambda: live.text
     )
-    stage.fault("F26", how="delete")
+    cli.fault("F26", how="delete")
     assert live.end() == 0, live.text
-    stage.judge("TERMINATED", "TERMINATED", starts=2)
+    cli.judge("TERMINATED", "TERMINATED", starts=2)
     assert "launch 1 was lost with its pod" in live.text
-    assert (stage.result("out/from"), stage.result("out/local")) == ("7\n", "seven\n")
-    assert stage.inspect()["debts"] == []
-    launches = [body for run in stage.truth()["jobs"].values() for body in run.values()]
+    assert (cli.result("out/from"), cli.result("out/local")) == ("7\n", "seven\n")
+    assert cli.inspect()["debts"] == []
+    launches = [body for run in cli.truth()["jobs"].values() for body in run.values()]
     assert launches == [1, 1], "each launch was executed once"
-    manifest = json.loads((stage.run_folder() / MANIFEST_NAME).read_text())
+    manifest = json.loads((cli.run_folder() / MANIFEST_NAME).read_text())
     assert manifest["launches"] == 2
-    assert "begun" in stage.result("run.log")
-    assert stage.rpd("logs", stage.run_id).stdout == stage.result("run-2.log")
+    assert "begun" in cli.result("run.log")
+    assert cli.rpd("logs", cli.run_id).stdout == cli.result("run-2.log")
 
 
 @pytest.mark.slow
 @pytest.mark.row(89)
-def test_a_job_that_was_lost_in_its_pod_is_launched_again_there(stage: CommandLine) -> None:
-    live = stage.begin(retried())
+def test_a_job_that_was_lost_in_its_pod_is_launched_again_there(cli: CommandLine) -> None:
+    live = cli.begin(retried())
     live.until("monitor")
-    eventually(lambda: checkpoint(stage, "root/state/local").exists(), tell=lambda: live.text)
-    stage.fault("F26", how="stop")
+    eventually(lambda: checkpoint(cli, "root/state/local").exists(), tell=lambda: live.text)
+    cli.fault("F26", how="stop")
     assert live.end() == 0, live.text
-    stage.judge("TERMINATED", starts=2)
-    assert (stage.result("out/from"), stage.result("out/local")) == ("7\n", "seven\n")
+    cli.judge("TERMINATED", starts=2)
+    assert (cli.result("out/from"), cli.result("out/local")) == ("7\n", "seven\n")
 
 
 @pytest.mark.slow
 @pytest.mark.row(89)
-def test_a_job_is_not_launched_more_often_than_the_file_says(stage: CommandLine) -> None:
-    live = stage.begin(retried("sleep 600", checkpoints={"paths": []}))
+def test_a_job_is_not_launched_more_often_than_the_file_says(cli: CommandLine) -> None:
+    live = cli.begin(retried("sleep 600", checkpoints={"paths": []}))
     live.until("monitor")
-    stage.fault("F26", how="delete")
-    eventually(lambda: stage.starts() == 2 and stage.state() == "monitor", tell=lambda: live.text)
-    stage.fault("F26", how="delete")
+    cli.fault("F26", how="delete")
+    eventually(lambda: cli.starts() == 2 and cli.state() == "monitor", tell=lambda: live.text)
+    cli.fault("F26", how="delete")
     assert live.end() == 10, live.text
-    stage.judge("TERMINATED", "TERMINATED", starts=2)
-    seen = stage.inspect()
+    cli.judge("TERMINATED", "TERMINATED", starts=2)
+    seen = cli.inspect()
     assert (seen["outcome"], seen["reason"], seen["debts"]) == ("lost", "pod_vanished", [])
 
 
 @pytest.mark.slow
 @pytest.mark.row(89)
-def test_who_cleans_up_launches_nothing(stage: CommandLine) -> None:
-    live = stage.begin(retried(checkpoints={"paths": []}))
+def test_who_cleans_up_launches_nothing(cli: CommandLine) -> None:
+    live = cli.begin(retried(checkpoints={"paths": []}))
     live.until("monitor")
     live.kill()
-    stage.somebody("delete")
-    assert stage.rpd("gc", "--yes").returncode == 0
-    stage.judge("TERMINATED", starts=1)
-    assert stage.inspect()["outcome"] == "lost"
+    cli.somebody("delete")
+    assert cli.rpd("gc", "--yes").returncode == 0
+    cli.judge("TERMINATED", starts=1)
+    assert cli.inspect()["outcome"] == "lost"
 
 
 @pytest.mark.slow
 @pytest.mark.row(86, 89)
-def test_a_run_that_was_resumed_has_its_retries_still(stage: CommandLine) -> None:
-    live = stage.begin(retried())
+def test_a_run_that_was_resumed_has_its_retries_still(cli: CommandLine) -> None:
+    live = cli.begin(retried())
     live.until("monitor")
     eventually(
-        lambda: checkpoint(stage).exists() and checkpoint(stage, "root/state/local").exists(), tell=lambda: live.text
+        lambda: checkpoint(cli).exists() and checkpoint(cli, "root/state/local").exists(), tell=lambda: live.text
     )
     live.kill()
-    stage.somebody("delete")
-    done = stage.rpd("resume", stage.run_id)
+    cli.somebody("delete")
+    done = cli.rpd("resume", cli.run_id)
     assert done.returncode == 0, done.stderr
-    stage.judge("TERMINATED", "TERMINATED", starts=2)
-    assert stage.result("out/from") == "7\n"
+    cli.judge("TERMINATED", "TERMINATED", starts=2)
+    assert cli.result("out/from") == "7\n"
 
 
 @pytest.mark.slow
 @pytest.mark.row(88)
-def test_checkpoints_come_back_at_the_end_and_nobody_waits_for_them(stage: CommandLine) -> None:
+def test_checkpoints_come_back_at_the_end_and_nobody_waits_for_them(cli: CommandLine) -> None:
     body = "mkdir -p /workspace/ckpt; echo last > /workspace/ckpt/step"
     paths = {"paths": ["/workspace/ckpt", "/workspace/none"], "every_minutes": 60}
-    done = stage.run(retried(body, checkpoints=paths, artifacts=[]))
+    done = cli.run(retried(body, checkpoints=paths, artifacts=[]))
     assert done.returncode == 0, done.stderr
-    assert checkpoint(stage).read_text() == "last\n"
-    stage.judge("TERMINATED", starts=1)
+    assert checkpoint(cli).read_text() == "last\n"
+    cli.judge("TERMINATED", starts=1)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_checkpoints_come_back_at_the_end_and_nobody_waits_for_them(stage: Comma
         ({"artifacts": artifact(label="checkpoint /workspace/ckpt")}, "label"),
     ],
 )
-def test_what_makes_no_sense_is_refused(stage: CommandLine, section: dict[str, Any], words: str) -> None:
-    stage.job(config(**section))
-    done = stage.rpd("validate", "job.yaml")
+def test_what_makes_no_sense_is_refused(cli: CommandLine, section: dict[str, Any], words: str) -> None:
+    cli.job(config(**section))
+    done = cli.rpd("validate", "job.yaml")
     assert done.returncode == 2 and words in done.stderr, done.stderr

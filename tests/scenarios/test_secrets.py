@@ -40,14 +40,14 @@ def secretive(body: str = BODY, **sections: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(autouse=True)
-def at_hand(stage: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+def at_hand(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API_TOKEN", TOKEN)
-    (stage.folder / "cert.der").write_bytes(CERTIFICATE)
+    (cli.folder / "cert.der").write_bytes(CERTIFICATE)
 
 
-def volume(stage: CommandLine) -> Path:
+def volume(cli: CommandLine) -> Path:
     """The disk of the newest pod, which outlives its stop."""
-    return Path(stage.sandbox_home / "pods" / stage.truth()["pods"][-1]["id"] / "volume")
+    return Path(cli.sandbox_home / "pods" / cli.truth()["pods"][-1]["id"] / "volume")
 
 
 def traces(folder: Path) -> list[str]:
@@ -59,45 +59,45 @@ def traces(folder: Path) -> list[str]:
 
 @pytest.mark.weak_point(22, 29)
 @pytest.mark.row(28, 69, 72)
-def test_the_job_has_its_secrets_and_nothing_else_does(stage: CommandLine) -> None:
-    done = stage.run(secretive())
+def test_the_job_has_its_secrets_and_nothing_else_does(cli: CommandLine) -> None:
+    done = cli.run(secretive())
     assert done.returncode == 0, done.stderr
-    folder = stage.run_folder() / "all" / "out"
+    folder = cli.run_folder() / "all" / "out"
     assert (folder / "token").read_text().split()[0] == hashlib.sha256(TOKEN.encode()).hexdigest()
     assert (folder / "cert").read_text().split()[0] == hashlib.sha256(CERTIFICATE).hexdigest()
     assert (folder / "modes").read_text().split() == ["600", "400"]
-    assert stage.statuses() == ["EXITED"]
-    (stage.folder / "cert.der").unlink()
-    assert traces(stage.folder) == [], "neither results nor log"
-    assert traces(stage.home) == [], "neither the journal, nor the pod's disk, nor what its cloud was told"
-    assert not os.path.lexists(volume(stage) / "secrets.env")
-    removed = [each.body for each in stage.records() if getattr(each.body, "op", "") == "remove_secrets"]
+    assert cli.statuses() == ["EXITED"]
+    (cli.folder / "cert.der").unlink()
+    assert traces(cli.folder) == [], "neither results nor log"
+    assert traces(cli.home) == [], "neither the journal, nor the pod's disk, nor what its cloud was told"
+    assert not os.path.lexists(volume(cli) / "secrets.env")
+    removed = [each.body for each in cli.records() if getattr(each.body, "op", "") == "remove_secrets"]
     assert isinstance(removed[-1], Outcome) and removed[-1].status == "ok", "their absence is on record"
 
 
-def test_a_secret_that_a_failed_command_prints_is_masked_before_it_is_cut(stage: CommandLine) -> None:
+def test_a_secret_that_a_failed_command_prints_is_masked_before_it_is_cut(cli: CommandLine) -> None:
     """What a command printed is cut at 2,000 characters a line, and a journal must not keep what is left then."""
     command = ". /workspace/secrets.env; printf '%1990s%s\\n' '' \"$API_TOKEN\"; exit 3"
-    done = stage.run(secretive(preflight=[{"command": command}]))
+    done = cli.run(secretive(preflight=[{"command": command}]))
     assert done.returncode == 5, done.stderr
-    (stage.folder / "cert.der").unlink()
-    assert "***" in stage.journal.read_text()
-    assert traces(stage.home / "journals") == []
-    assert traces(stage.folder) == []
+    (cli.folder / "cert.der").unlink()
+    assert "***" in cli.journal.read_text()
+    assert traces(cli.home / "journals") == []
+    assert traces(cli.folder) == []
 
 
 @pytest.mark.weak_point(21)
 @pytest.mark.row(28)
 def test_a_missing_secret_is_refused_before_anything_is_rented(
-    stage: CommandLine, monkeypatch: pytest.MonkeyPatch
+    cli: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("API_TOKEN")
-    (stage.folder / "cert.der").unlink()
-    done = stage.run(secretive())
+    (cli.folder / "cert.der").unlink()
+    done = cli.run(secretive())
     assert done.returncode == 2, done.stderr
     assert "$API_TOKEN is not set" in done.stderr
     assert "cert.der cannot be read" in done.stderr
-    assert stage.statuses() == []
+    assert cli.statuses() == []
 
 
 @pytest.mark.parametrize(
@@ -110,37 +110,37 @@ def test_a_missing_secret_is_refused_before_anything_is_rented(
         ({"name": "a", "destination": "/a", "env": ["A"], "mode": "rw"}, "mode"),
     ],
 )
-def test_a_secret_that_makes_no_sense_is_refused(stage: CommandLine, secret: dict[str, Any], words: str) -> None:
-    stage.job(config(secrets=[secret]))
-    done = stage.rpd("validate", "job.yaml")
+def test_a_secret_that_makes_no_sense_is_refused(cli: CommandLine, secret: dict[str, Any], words: str) -> None:
+    cli.job(config(secrets=[secret]))
+    done = cli.rpd("validate", "job.yaml")
     assert done.returncode == 2 and words in done.stderr, done.stderr
 
 
 @pytest.mark.slow
 def test_a_run_that_goes_on_without_its_secret_gives_the_pod_back(
-    stage: CommandLine, monkeypatch: pytest.MonkeyPatch
+    cli: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = secretive(GATED, setup=[{"command": "until [ -e /workspace/go ]; do sleep 0.05; done"}])
-    live = stage.begin(job)
-    eventually(lambda: stage.state() == "setup", tell=lambda: live.text)
+    live = cli.begin(job)
+    eventually(lambda: cli.state() == "setup", tell=lambda: live.text)
     live.kill()
     monkeypatch.delenv("API_TOKEN")
-    stage.go()
-    done = stage.rpd("resume", stage.run_id)
+    cli.go()
+    done = cli.rpd("resume", cli.run_id)
     assert done.returncode == 5, done.stderr
     assert "$API_TOKEN is not set" in done.stderr
-    assert stage.starts() == 0
-    stage.nothing_computes()
+    assert cli.starts() == 0
+    cli.nothing_computes()
 
 
 @pytest.mark.slow
-def test_a_secret_is_removed_when_the_run_is_interrupted(stage: CommandLine) -> None:
-    live = stage.begin(secretive(GATED))
+def test_a_secret_is_removed_when_the_run_is_interrupted(cli: CommandLine) -> None:
+    live = cli.begin(secretive(GATED))
     live.until_text("job started")
-    assert os.path.lexists(volume(stage) / "secrets.env")
-    assert stage.rpd("cancel", stage.run_id).returncode == 0
+    assert os.path.lexists(volume(cli) / "secrets.env")
+    assert cli.rpd("cancel", cli.run_id).returncode == 0
     live.end()
-    stage.nothing_computes()
-    assert not os.path.lexists(volume(stage) / "secrets.env")
-    (stage.folder / "cert.der").unlink()
-    assert traces(stage.home) == []
+    cli.nothing_computes()
+    assert not os.path.lexists(volume(cli) / "secrets.env")
+    (cli.folder / "cert.der").unlink()
+    assert traces(cli.home) == []

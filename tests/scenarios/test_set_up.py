@@ -33,25 +33,25 @@ needs_openssh = pytest.mark.skipif(shutil.which("ssh-agent") is None, reason="ne
 
 
 @pytest.fixture
-def newcomer(stage: CommandLine) -> CommandLine:
+def newcomer(cli: CommandLine) -> CommandLine:
     """A person whose cloud is this sandbox, and who has no key of it yet."""
-    stage.variables = {"RPD_API_URL": stage.sandbox_url(), "LANG": "en_US.UTF-8", "LC_ALL": ""}
-    return stage
+    cli.variables = {"RPD_API_URL": cli.sandbox_url(), "LANG": "en_US.UTF-8", "LC_ALL": ""}
+    return cli
 
 
-def settings_of(stage: CommandLine) -> Path:
-    return stage.user / ".config" / "rpd" / "config.toml"
+def settings_of(cli: CommandLine) -> Path:
+    return cli.user / ".config" / "rpd" / "config.toml"
 
 
-def key_file(stage: CommandLine) -> Path:
-    file = stage.folder / "api_key"
+def key_file(cli: CommandLine) -> Path:
+    file = cli.folder / "api_key"
     file.touch(mode=0o600)
-    file.write_text(f"{stage.api_key()}\n")
+    file.write_text(f"{cli.api_key()}\n")
     return file
 
 
-def shown(stage: CommandLine) -> dict[str, dict[str, object]]:
-    done = stage.rpd("config", "show", "--json")
+def shown(cli: CommandLine) -> dict[str, dict[str, object]]:
+    done = cli.rpd("config", "show", "--json")
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout)["settings"])
 
@@ -67,12 +67,12 @@ def plain(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
 
 
-def no_trace_of_the_key(stage: CommandLine, *screens: str) -> None:
+def no_trace_of_the_key(cli: CommandLine, *screens: str) -> None:
     """Neither on these screens nor in any file of the user's, but for the settings and the sandbox's own."""
-    key = stage.api_key()
+    key = cli.api_key()
     assert not [text for text in screens if key in text]
-    own = (stage.sandbox_home, settings_of(stage), stage.folder / "api_key", stage.folder / "ring.json")
-    for path in stage.folder.parent.rglob("*"):
+    own = (cli.sandbox_home, settings_of(cli), cli.folder / "api_key", cli.folder / "ring.json")
+    for path in cli.folder.parent.rglob("*"):
         if path.is_file() and not any(path == each or each in path.parents for each in own):
             assert key.encode() not in path.read_bytes(), path
 

@@ -37,9 +37,9 @@ def written(folder: Path, **files: str) -> None:
 
 
 @pytest.fixture
-def project(stage: CommandLine) -> Path:
+def project(cli: CommandLine) -> Path:
     """A work tree with rules in two folders, a tracked file that a rule ignores, and repositories inside."""
-    root = stage.folder / "src"
+    root = cli.folder / "src"
     written(root, train="1", kept="2", data__big="3", lib__code="4", lib__cache="5", scratch="6", build__out__x="7")
     (root / ".gitignore").write_text("data/\nkept\nbuild/\n")
     (root / "lib" / ".gitignore").write_text("cache\n")
@@ -59,21 +59,21 @@ SENT = ["./.gitignore", "./kept", "./lib", "./lib/.gitignore", "./lib/code", "./
 
 
 @pytest.mark.row(65)
-def test_what_git_ignores_stays_here(stage: CommandLine, project: Path) -> None:
-    done = stage.run(staged())
+def test_what_git_ignores_stays_here(cli: CommandLine, project: Path) -> None:
+    done = cli.run(staged())
     assert done.returncode == 0, done.stderr
-    assert stage.result("out/listed").splitlines() == SENT
+    assert cli.result("out/listed").splitlines() == SENT
     assert "sending tree 1 to /workspace/src: 6 files, 28 B" in done.stderr
     assert "git lists nothing in nested, a repository of its own" in done.stderr
 
 
-def test_earlier_runs_are_not_sent_and_both_sizes_agree(stage: CommandLine) -> None:
+def test_earlier_runs_are_not_sent_and_both_sizes_agree(cli: CommandLine) -> None:
     """With the whole project as the source, as the starter file has it."""
-    written(stage.folder, train="1", artifacts__runpod__earlier__big="2" * 4000)
-    (stage.folder / "link").symlink_to("train")
-    done = stage.run(staged(source=".", gitignore=False))
+    written(cli.folder, train="1", artifacts__runpod__earlier__big="2" * 4000)
+    (cli.folder / "link").symlink_to("train")
+    done = cli.run(staged(source=".", gitignore=False))
     assert done.returncode == 0, done.stderr
-    sent = stage.result("out/listed").splitlines()
+    sent = cli.result("out/listed").splitlines()
     assert "./train" in sent and "./link" in sent
     assert not [each for each in sent if "runpod" in each]
     announced = re.search(r"sending tree 1 to /workspace/src: (\d+) files", done.stderr)
@@ -83,66 +83,66 @@ def test_earlier_runs_are_not_sent_and_both_sizes_agree(stage: CommandLine) -> N
 
 @pytest.mark.slow
 @pytest.mark.row(65)
-def test_what_git_ignores_stays_there(stage: CommandLine, project: Path) -> None:
+def test_what_git_ignores_stays_there(cli: CommandLine, project: Path) -> None:
     """What a run made in the pod under an ignored name is kept, as excluded paths are; all else follows the source."""
     made = "set -e; mkdir -p /workspace/src/build/deep /workspace/src/lib; cd /workspace/src; "
     made += "touch build/deep/made lib/cache old :odd"
     document = staged(excludes=["train"])
     document["setup"] = [{"command": made}]
-    done = stage.run(document)
+    done = cli.run(document)
     assert done.returncode == 0, done.stderr
     kept = ["./build", "./build/deep", "./build/deep/made", "./lib/cache"]
     expected = {*SENT, *kept} - {"./train"}
-    assert set(stage.result("out/listed").splitlines()) == expected
+    assert set(cli.result("out/listed").splitlines()) == expected
 
 
 @pytest.mark.row(65)
-def test_a_folder_that_git_cannot_list_is_refused_before_renting(stage: CommandLine, project: Path) -> None:
-    (stage.folder / "plain").mkdir()
-    done = stage.run(staged(source="plain"))
+def test_a_folder_that_git_cannot_list_is_refused_before_renting(cli: CommandLine, project: Path) -> None:
+    (cli.folder / "plain").mkdir()
+    done = cli.run(staged(source="plain"))
     assert done.returncode == 2, done.stderr
-    assert f"staging[0].gitignore: {stage.folder}/plain is in no git work tree" in done.stderr
-    done = stage.run(staged(source="src/train"))
+    assert f"staging[0].gitignore: {cli.folder}/plain is in no git work tree" in done.stderr
+    done = cli.run(staged(source="src/train"))
     assert done.returncode == 2 and "is not a folder: git lists folders" in done.stderr
-    assert stage.statuses() == []
+    assert cli.statuses() == []
 
 
 @pytest.mark.row(65)
-def test_a_machine_without_git_is_told_of(stage: CommandLine, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stage.job(staged())
-    monkeypatch.setenv("PATH", str(stage.user))
-    done = stage.rpd("validate", "job.yaml")
+def test_a_machine_without_git_is_told_of(cli: CommandLine, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cli.job(staged())
+    monkeypatch.setenv("PATH", str(cli.user))
+    done = cli.rpd("validate", "job.yaml")
     assert done.returncode == 2, done.stderr
     assert "git is not on this machine, and nothing else knows what it ignores" in done.stderr
-    stage.job(staged(gitignore=False))
-    assert stage.rpd("validate", "job.yaml").returncode == 0
+    cli.job(staged(gitignore=False))
+    assert cli.rpd("validate", "job.yaml").returncode == 0
 
 
 @pytest.mark.row(65)
 def test_a_git_that_calls_us_is_not_asked_about_itself(
-    stage: CommandLine, project: Path, monkeypatch: pytest.MonkeyPatch
+    cli: CommandLine, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("GIT_DIR", str(stage.folder))
-    stage.job(staged())
-    done = stage.rpd("validate", "job.yaml", "--json")
+    monkeypatch.setenv("GIT_DIR", str(cli.folder))
+    cli.job(staged())
+    done = cli.rpd("validate", "job.yaml", "--json")
     assert json.loads(done.stdout)["staging"][0]["files"] == 6, done.stderr
 
 
 @pytest.mark.row(65)
 @pytest.mark.slow
-def test_the_size_is_shown_before_it_is_sent_and_warned_of(stage: CommandLine, project: Path) -> None:
+def test_the_size_is_shown_before_it_is_sent_and_warned_of(cli: CommandLine, project: Path) -> None:
     (project / "large").touch()
     os.truncate(project / "large", 2_000_000)
-    stage.job(staged(warn_above_mb=1.5, gitignore=False, excludes=["nested/"], excludes_default=True))
+    cli.job(staged(warn_above_mb=1.5, gitignore=False, excludes=["nested/"], excludes_default=True))
     warned = "warning: staging: staging[0] tree 1 is 11 files, 2.0 MB: more than 1.5 MB"
-    done = stage.rpd("validate", "job.yaml")
+    done = cli.rpd("validate", "job.yaml")
     assert done.returncode == 0 and warned in done.stderr, done.stderr
     assert f"sends {project} to /workspace/src: 11 files, 2.0 MB" in done.stderr
-    plan = stage.rpd("run", "job.yaml", "--plan", "--offline")
+    plan = cli.rpd("run", "job.yaml", "--plan", "--offline")
     assert f"send {project} to /workspace/src: 11 files, 2.0 MB" in plan.stdout and warned in plan.stderr
-    done = stage.run()
+    done = cli.run()
     assert done.returncode == 0 and warned in done.stderr, done.stderr
     assert done.stderr.index(warned) < done.stderr.index("renting")
     assert "sending tree 1 to /workspace/src: 11 files, 2.0 MB" in done.stderr
-    stage.job(staged(gitignore=False))
-    assert "warning: staging" not in stage.rpd("validate", "job.yaml").stderr
+    cli.job(staged(gitignore=False))
+    assert "warning: staging" not in cli.rpd("validate", "job.yaml").stderr

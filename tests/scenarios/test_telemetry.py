@@ -14,13 +14,13 @@ SAMPLED = {"sample_interval_sec": 5, "capture_remote_env": True}
 
 @pytest.mark.slow
 @pytest.mark.row(119, 120)
-def test_a_job_is_sampled_and_its_pod_described(stage: CommandLine) -> None:
+def test_a_job_is_sampled_and_its_pod_described(cli: CommandLine) -> None:
     body = "mkdir -p /workspace/out; export MINE=secretish; sleep 7; ps -e -o args > /workspace/out/ps.txt || :"
-    done = stage.run(
+    done = cli.run(
         config(body, telemetry=SAMPLED, artifacts=artifact(), remote_env={"exports": {"MINE": "hidden-value"}})
     )
     assert done.returncode == 0, done.stderr
-    folder = stage.run_folder() / "telemetry"
+    folder = cli.run_folder() / "telemetry"
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     first, second, *_ = rows  # one at the beginning, and one five seconds later; a slow machine may have time for more
     assert [gpu["index"] for gpu in second["gpus"]] == [0]
@@ -34,17 +34,17 @@ def test_a_job_is_sampled_and_its_pod_described(stage: CommandLine) -> None:
     described = (folder / "remote_env.txt").read_text()
     assert "Linux" in described and "RUNPOD_POD_ID=***" in described and "hidden-value" not in described
     assert "hidden-value" not in (folder / "pip_freeze.txt").read_text()
-    shown = stage.rpd("metrics")
+    shown = cli.rpd("metrics")
     assert f"{len(rows)} samples over" in shown.stdout and "gpu 0 memory" in shown.stdout, shown.stdout
-    stage.judge("TERMINATED", starts=1)
+    cli.judge("TERMINATED", starts=1)
 
 
 @pytest.mark.row(119, 120)
-def test_a_crash_at_once_leaves_what_describes_the_pod(stage: CommandLine) -> None:
-    assert stage.run(config(BUSY.format(seconds=1.5) + "exit 3")).returncode == 5
-    there = {path.name for path in (stage.run_folder() / "telemetry").iterdir()}
+def test_a_crash_at_once_leaves_what_describes_the_pod(cli: CommandLine) -> None:
+    assert cli.run(config(BUSY.format(seconds=1.5) + "exit 3")).returncode == 5
+    there = {path.name for path in (cli.run_folder() / "telemetry").iterdir()}
     assert there == {"dmesg_tail.txt", "metrics.jsonl", "nvidia_smi_start.txt", "nvidia_smi_end.txt"}
-    rows = [json.loads(line) for line in (stage.run_folder() / "telemetry/metrics.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (cli.run_folder() / "telemetry/metrics.jsonl").read_text().splitlines()]
     first, last = (datetime.fromisoformat(row["ts_utc"]) for row in (rows[0], rows[-1]))
     used = rows[-1]["cpu_cores"] * ((last - first).total_seconds() + 1.0)
     assert used > 1.0, "what the job has used, and not what the machine has"
@@ -53,24 +53,24 @@ def test_a_crash_at_once_leaves_what_describes_the_pod(stage: CommandLine) -> No
 
 @pytest.mark.slow
 @pytest.mark.row(119)
-def test_without_telemetry_nothing_is_recorded(stage: CommandLine) -> None:
-    done = stage.run(config("sleep 6", telemetry={"enabled": False, **SAMPLED}))
+def test_without_telemetry_nothing_is_recorded(cli: CommandLine) -> None:
+    done = cli.run(config("sleep 6", telemetry={"enabled": False, **SAMPLED}))
     assert done.returncode == 0, done.stderr
-    assert not (stage.run_folder() / "telemetry").exists()
-    assert "nothing was sampled" in stage.rpd("metrics").stderr
+    assert not (cli.run_folder() / "telemetry").exists()
+    assert "nothing was sampled" in cli.rpd("metrics").stderr
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.row(113, 119)
-def test_a_job_that_leaves_its_gpus_idle_is_ended(stage: CommandLine) -> None:
+def test_a_job_that_leaves_its_gpus_idle_is_ended(cli: CommandLine) -> None:
     job = config("sleep 600", telemetry=SAMPLED, budget={"idle_minutes": 0.1, "idle_grace_minutes": 0})
-    done = stage.rpd("run", str(stage.job(job)), "--sandbox", seconds=280)
+    done = cli.rpd("run", str(cli.job(job)), "--sandbox", seconds=280)
     assert done.returncode == 7, done.stderr
-    seen = stage.inspect()
+    seen = cli.inspect()
     assert (seen["outcome"], seen["reason"]) == ("failed", "idle")
     assert "GPUs, processor, disk, network and log were idle" in done.stderr
-    stage.nothing_computes()
+    cli.nothing_computes()
 
 
 BUSY = "python3 -S -c 'import time\nwhile time.process_time() < {seconds}: pass'\n"
@@ -79,17 +79,17 @@ BUSY = "python3 -S -c 'import time\nwhile time.process_time() < {seconds}: pass'
 
 @pytest.mark.slow
 @pytest.mark.row(119)
-def test_a_busy_processor_is_not_idle(stage: CommandLine) -> None:
+def test_a_busy_processor_is_not_idle(cli: CommandLine) -> None:
     busy = "python3 -S -c 'import time\nbegan = time.time()\nwhile time.time() < began + 40: pass'"
     job = config(busy, telemetry=SAMPLED, budget={"idle_minutes": 0.1, "idle_grace_minutes": 0})
-    done = stage.rpd("run", str(stage.job(job)), "--sandbox", seconds=200)
+    done = cli.rpd("run", str(cli.job(job)), "--sandbox", seconds=200)
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow
 @pytest.mark.row(119)
-def test_missing_samples_are_no_idleness(stage: CommandLine) -> None:
+def test_missing_samples_are_no_idleness(cli: CommandLine) -> None:
     hidden = "for each in $(which -a nvidia-smi); do mv $each $each.off; done"
     job = config("sleep 40", telemetry=SAMPLED, budget={"idle_minutes": 0.1}, setup=[{"command": hidden}])
-    done = stage.rpd("run", str(stage.job(job)), "--sandbox", seconds=200)
+    done = cli.rpd("run", str(cli.job(job)), "--sandbox", seconds=200)
     assert done.returncode == 0, done.stderr

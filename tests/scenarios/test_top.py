@@ -11,27 +11,27 @@ from tests.scenarios.harness import GATED, CommandLine, artifact, config
 from tests.scenarios.live import eventually
 
 
-def test_off_a_terminal_it_prints_once(stage: CommandLine) -> None:
-    live = stage.begin(config(GATED))
+def test_off_a_terminal_it_prints_once(cli: CommandLine) -> None:
+    live = cli.begin(config(GATED))
     live.until_begun()
-    board = json.loads(stage.rpd("top", "--json").stdout)
+    board = json.loads(cli.rpd("top", "--json").stdout)
     assert board["schema"] == "rpd.top/1"
     (row,) = board["rows"]
-    assert (row["kind"], row["run_id"], row["state"], row["pid"]) == ("run", stage.run_id, "monitor", live.process.pid)
-    assert row["pod_id"] == stage.live_pod()["id"] and row["may_act"] and row["awaits"]
+    assert (row["kind"], row["run_id"], row["state"], row["pid"]) == ("run", cli.run_id, "monitor", live.process.pid)
+    assert row["pod_id"] == cli.live_pod()["id"] and row["may_act"] and row["awaits"]
     assert "the switch in the pod" in row["released_by"] and board["usd_per_hour"] == row["usd_per_hour"] > 0
     for words in (("top",), ("top", "--plain")):
-        page = stage.rpd(*words)
-        assert (page.returncode, stage.run_id in page.stdout, "\x1b" in page.stdout) == (0, True, False)
-    stage.go()
+        page = cli.rpd(*words)
+        assert (page.returncode, cli.run_id in page.stdout, "\x1b" in page.stdout) == (0, True, False)
+    cli.go()
     assert live.end() == 0, live.text
 
 
 @pytest.mark.slow
-def test_its_keys_start_commands_and_give_the_terminal_back(stage: CommandLine) -> None:
-    live = stage.begin(config(GATED, artifacts=artifact(required=False)))
+def test_its_keys_start_commands_and_give_the_terminal_back(cli: CommandLine) -> None:
+    live = cli.begin(config(GATED, artifacts=artifact(required=False)))
     live.until_begun()
-    top = stage.start_on_terminal("top")
+    top = cli.start_on_terminal("top")
     top.until_text("follow the job")
     top.type("i")
     top.until_text("-- Enter goes back --")
@@ -42,7 +42,7 @@ def test_its_keys_start_commands_and_give_the_terminal_back(stage: CommandLine) 
     top.until_text("y does it")
     top.type("n")
     top.until_text("nothing was done")
-    assert stage.state() == "monitor"
+    assert cli.state() == "monitor"
     top.type("c")
     eventually(lambda: top.text.count("y does it") > 1)
     top.type("y")
@@ -53,34 +53,34 @@ def test_its_keys_start_commands_and_give_the_terminal_back(stage: CommandLine) 
     top.type("q")
     assert top.end() == 0, top.text
     assert top.text.count("\x1b[?1049h") == top.text.count("\x1b[?1049l") == 3
-    stage.nothing_computes()
+    cli.nothing_computes()
 
 
 @pytest.mark.slow
-def test_a_signal_ends_it_and_touches_no_run(stage: CommandLine) -> None:
-    live = stage.begin(config(GATED))
+def test_a_signal_ends_it_and_touches_no_run(cli: CommandLine) -> None:
+    live = cli.begin(config(GATED))
     live.until_begun()
     for number in (signal.SIGTERM, signal.SIGINT):
-        top = stage.start_on_terminal("top")
+        top = cli.start_on_terminal("top")
         top.until_text("follow the job")
         top.signal(number)
         assert top.end() == 0, top.text
         assert top.text.rstrip().endswith("\x1b[?1049l")
-    gone = stage.start_on_terminal("top")
+    gone = cli.start_on_terminal("top")
     gone.until_text("follow the job")
     gone.hang_up()
     assert gone.process.wait(20.0) == 0
-    assert stage.state() == "monitor"
-    stage.go()
+    assert cli.state() == "monitor"
+    cli.go()
     assert live.end() == 0, live.text
 
 
 @pytest.mark.slow
-def test_pods_that_are_not_ours_are_shown_and_left_alone(stage: CommandLine) -> None:
+def test_pods_that_are_not_ours_are_shown_and_left_alone(cli: CommandLine) -> None:
     body = {"name": "a-notebook", "image": "x", "disk": 20, "cloud": "SECURE", "env": {}}
-    stage.call("POST", "/v2/pods", {**body, "gpu": {"id": "NVIDIA L4", "count": 1}})
-    assert stage.run(config("exit 3", artifacts=artifact())).returncode == 5
-    top = stage.start_on_terminal("top")
+    cli.call("POST", "/v2/pods", {**body, "gpu": {"id": "NVIDIA L4", "count": 1}})
+    assert cli.run(config("exit 3", artifacts=artifact())).returncode == 5
+    top = cli.start_on_terminal("top")
     top.until_text("a-notebook")
     for key, told in (
         ("r", "nothing is done to this one"),
@@ -91,4 +91,4 @@ def test_pods_that_are_not_ours_are_shown_and_left_alone(stage: CommandLine) -> 
         top.until_text(told)
     top.type("q")
     assert top.end() == 0, top.text
-    assert sorted(stage.statuses()) == ["EXITED", "RUNNING"]
+    assert sorted(cli.statuses()) == ["EXITED", "RUNNING"]

@@ -29,17 +29,17 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def waiting(stage: CommandLine) -> CommandLine:
+def waiting(cli: CommandLine) -> CommandLine:
     """A run whose job waits, without an engine."""
-    done = stage.run(config(GATED), "--detach")
+    done = cli.run(config(GATED), "--detach")
     assert done.returncode == 75, done.stderr
-    return stage
+    return cli
 
 
-def serve(stage: CommandLine, port: int) -> None:
+def serve(cli: CommandLine, port: int) -> None:
     """Start a web service in the pod, and leave it there."""
     line = f'cd /workspace; echo page > index.html; setsid python3 -c "{SERVICE}" {port} >/dev/null 2>&1 </dev/null &'
-    done = stage.rpd("exec", stage.run_id, "--", "sh", "-c", line)
+    done = cli.rpd("exec", cli.run_id, "--", "sh", "-c", line)
     assert done.returncode == 0, done.stderr
 
 
@@ -49,8 +49,8 @@ def page(port: int) -> str:
         return str(answer.read().decode())
 
 
-def live(stage: CommandLine) -> list[Tunnel]:
-    return tunnels_of(stage.home)
+def live(cli: CommandLine) -> list[Tunnel]:
+    return tunnels_of(cli.home)
 
 
 @pytest.mark.row(49, 83, 217, 219)

@@ -43,20 +43,20 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _with_key(before):  # type: ignore[no-untyped-def]
-    return lambda stage: {**before(stage), "RUNPOD_API_KEY": "rpa_0123456789abcdef"}
+    return lambda cli: {**before(cli), "RUNPOD_API_KEY": "rpa_0123456789abcdef"}
 
 
-def in_debt(stage: CommandLine, url: str) -> Path:
+def in_debt(cli: CommandLine, url: str) -> Path:
     """A run whose engine died while its pod booted, in this cloud; the newest there is."""
     token = "0123456789abcdefghjkmnpqrs"
-    with past.open_run(stage.home, stage.folder, {"name": "far", "url": url}, token=token, workflow="far") as journal:
+    with past.open_run(cli.home, cli.folder, {"name": "far", "url": url}, token=token, workflow="far") as journal:
         past.rented(journal, "pod-far")
     return journal.path
 
 
-def died_in_boot(stage: CommandLine) -> None:
-    stage.play(boot_seconds=60)
-    live = stage.begin(config())
+def died_in_boot(cli: CommandLine) -> None:
+    cli.play(boot_seconds=60)
+    live = cli.begin(config())
     live.until("boot")
     live.kill()
 
@@ -64,13 +64,13 @@ def died_in_boot(stage: CommandLine) -> None:
 @pytest.mark.row(102)
 @pytest.mark.usefixtures("key")
 @pytest.mark.parametrize("kind", ["silent", "refusing"])
-def test_gc_releases_the_rest_at_once_and_names_the_cloud_that_does_not_answer(stage: CommandLine, kind: str) -> None:
-    died_in_boot(stage)
+def test_gc_releases_the_rest_at_once_and_names_the_cloud_that_does_not_answer(cli: CommandLine, kind: str) -> None:
+    died_in_boot(cli)
     with CLOUDS[kind]() as url:
-        in_debt(stage, url)
+        in_debt(cli, url)
         begun = time.monotonic()
-        live = stage.start("gc", "--yes", "--json", "--patience", "8s")
-        eventually(lambda: stage.statuses() == ["TERMINATED"], 7.0, lambda: live.text)
+        live = cli.start("gc", "--yes", "--json", "--patience", "8s")
+        eventually(lambda: cli.statuses() == ["TERMINATED"], 7.0, lambda: live.text)
         assert live.end(20) == 8
         assert time.monotonic() - begun < 15
         told = json.loads(live.out)
@@ -85,12 +85,12 @@ def test_gc_releases_the_rest_at_once_and_names_the_cloud_that_does_not_answer(s
 
 @pytest.mark.usefixtures("key")
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
-def test_one_signal_ends_gc(stage: CommandLine, number: signal.Signals) -> None:
-    died_in_boot(stage)
+def test_one_signal_ends_gc(cli: CommandLine, number: signal.Signals) -> None:
+    died_in_boot(cli)
     with silent_cloud() as url:
-        journal = in_debt(stage, url)
-        live = stage.start("gc", "--yes", "--patience", "10m")
-        eventually(lambda: stage.statuses() == ["TERMINATED"], 20.0, lambda: live.text)
+        journal = in_debt(cli, url)
+        live = cli.start("gc", "--yes", "--patience", "10m")
+        eventually(lambda: cli.statuses() == ["TERMINATED"], 20.0, lambda: live.text)
         begun = time.monotonic()
         live.signal(number)
         assert live.end(10) == 8
@@ -103,10 +103,10 @@ def test_one_signal_ends_gc(stage: CommandLine, number: signal.Signals) -> None:
 
 @pytest.mark.usefixtures("key")
 @pytest.mark.parametrize("command", ["cancel", pytest.param("release", marks=pytest.mark.slow)])
-def test_one_signal_ends_a_command_that_gives_back(stage: CommandLine, command: str) -> None:
+def test_one_signal_ends_a_command_that_gives_back(cli: CommandLine, command: str) -> None:
     with silent_cloud() as url:
-        journal = in_debt(stage, url)
-        live = stage.start(command, journal.stem)
+        journal = in_debt(cli, url)
+        live = cli.start(command, journal.stem)
         eventually(lambda: any("request" in each.event for each in read(journal).records))
         begun = time.monotonic()
         live.signal(signal.SIGTERM)

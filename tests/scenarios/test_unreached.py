@@ -12,24 +12,24 @@ from tests.scenarios.live import RPD
 
 
 @pytest.fixture
-def waiting(stage: CommandLine) -> CommandLine:
+def waiting(cli: CommandLine) -> CommandLine:
     """A run whose job waits, without an engine."""
-    done = stage.run(config(GATED), "--detach")
+    done = cli.run(config(GATED), "--detach")
     assert done.returncode == 75, done.stderr
-    return stage
+    return cli
 
 
-def test_a_pod_that_was_not_greeted_yet_has_to_be_waited_for(stage: CommandLine) -> None:
-    stage.play(boot_seconds=60)
-    live = stage.begin(config(GATED))
+def test_a_pod_that_was_not_greeted_yet_has_to_be_waited_for(cli: CommandLine) -> None:
+    cli.play(boot_seconds=60)
+    live = cli.begin(config(GATED))
     live.until("boot")
-    done = stage.rpd("exec", "--", "true")
+    done = cli.rpd("exec", "--", "true")
     assert done.returncode == 2
     assert "has not been greeted yet, so its host key is not known" in done.stderr
     assert "wait for its state `arm`" in done.stderr
-    for words in (("shell",), ("ssh-config",), ("tunnel", stage.run_id, "80"), ("push", stage.run_id, "job.yaml")):
-        assert "has not been greeted yet" in stage.rpd(*words).stderr
-    assert not list((stage.home / "ssh").glob("pods/*")), "no host key is believed that nobody pinned"
+    for words in (("shell",), ("ssh-config",), ("tunnel", cli.run_id, "80"), ("push", cli.run_id, "job.yaml")):
+        assert "has not been greeted yet" in cli.rpd(*words).stderr
+    assert not list((cli.home / "ssh").glob("pods/*")), "no host key is believed that nobody pinned"
 
 
 def test_a_stopped_pod_names_the_command_that_starts_it(waiting: CommandLine) -> None:
@@ -69,15 +69,15 @@ def test_a_cloud_that_does_not_answer_does_not_lock_us_out(waiting: CommandLine)
     assert (done.returncode, done.stdout) == (0, "in\n"), done.stderr
 
 
-def test_a_pod_of_somebody_else_is_named_as_such_and_left_alone(stage: CommandLine) -> None:
+def test_a_pod_of_somebody_else_is_named_as_such_and_left_alone(cli: CommandLine) -> None:
     gpu = {"id": "NVIDIA L4", "count": 1}
-    stage.call("POST", "/v2/pods", {"name": "theirs", "image": IMAGE, "disk": 10, "gpu": gpu, "ports": ["22/tcp"]})
-    pod = stage.live_pod()["id"]
-    info = daemon.find(stage.sandbox_home)
+    cli.call("POST", "/v2/pods", {"name": "theirs", "image": IMAGE, "disk": 10, "gpu": gpu, "ports": ["22/tcp"]})
+    pod = cli.live_pod()["id"]
+    info = daemon.find(cli.sandbox_home)
     assert info is not None
     done = subprocess.run(
         [*RPD, "exec", pod, "--", "true"],
-        env={**stage.environment, "RPD_API_URL": info.url, "RUNPOD_API_KEY": info.api_key},
+        env={**cli.environment, "RPD_API_URL": info.url, "RUNPOD_API_KEY": info.api_key},
         capture_output=True,
         text=True,
         timeout=60,
@@ -85,25 +85,25 @@ def test_a_pod_of_somebody_else_is_named_as_such_and_left_alone(stage: CommandLi
     )
     assert done.returncode == 2 and f"pod {pod} (theirs, " in done.stderr, done.stderr
     assert "belongs to somebody else" in done.stderr and "rpd goes into no such pod" in done.stderr
-    assert stage.truth()["pods"][0]["ssh_logins"] == 0
+    assert cli.truth()["pods"][0]["ssh_logins"] == 0
 
 
-def test_a_run_that_is_over_has_no_pod_any_more(stage: CommandLine) -> None:
-    assert stage.run(config()).returncode == 0
-    done = stage.rpd("shell", stage.run_id)
+def test_a_run_that_is_over_has_no_pod_any_more(cli: CommandLine) -> None:
+    assert cli.run(config()).returncode == 0
+    done = cli.rpd("shell", cli.run_id)
     assert done.returncode == 2 and "was deleted" in done.stderr
 
 
-def test_push_beside_a_live_engine_is_done_and_said_to_be_unrecorded(stage: CommandLine) -> None:
-    live = stage.begin(config(GATED))
+def test_push_beside_a_live_engine_is_done_and_said_to_be_unrecorded(cli: CommandLine) -> None:
+    live = cli.begin(config(GATED))
     live.until_begun()
-    (stage.folder / "more").write_text("more")
-    before = len(stage.records())
-    done = stage.rpd("push", stage.run_id, "more")
+    (cli.folder / "more").write_text("more")
+    before = len(cli.records())
+    done = cli.rpd("push", cli.run_id, "more")
     assert done.returncode == 0, done.stderr
     assert f"pid {live.process.pid} drives the run" in done.stderr and "not recorded" in done.stderr
-    ours = [record for record in stage.records()[before:] if record.body.__class__.__name__ == "Resumed"]
+    ours = [record for record in cli.records()[before:] if record.body.__class__.__name__ == "Resumed"]
     assert not ours, "the engine keeps its journal"
-    stage.go()
+    cli.go()
     assert live.end() == 0
-    stage.judge("TERMINATED", starts=1)
+    cli.judge("TERMINATED", starts=1)

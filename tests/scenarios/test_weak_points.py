@@ -74,45 +74,45 @@ def test_every_weak_point_has_a_test() -> None:
     assert sorted(shown) == list(WEAK_POINTS), "one number without a test, or a test of a number that there is not"
 
 
-def let_go(stage: CommandLine, pod: dict[str, Any]) -> None:
+def let_go(cli: CommandLine, pod: dict[str, Any]) -> None:
     """Let the gated job of this pod end."""
-    (stage.sandbox_home / "pods" / pod["id"] / "volume" / "go").touch()
+    (cli.sandbox_home / "pods" / pod["id"] / "volume" / "go").touch()
 
 
 @pytest.mark.slow
 @pytest.mark.weak_point(8, 27, 31)
 @pytest.mark.row(14, 106, 107)
-def test_two_runs_with_one_state_file_leave_each_other_alone(stage: CommandLine) -> None:
+def test_two_runs_with_one_state_file_leave_each_other_alone(cli: CommandLine) -> None:
     lives: dict[str, Live] = {}
     for name in ("one", "two"):
-        stage.job(config(GATED, name=name, state_file="current.json"), f"{name}.yaml")
-        lives[name] = stage.start("run", f"{name}.yaml", "--sandbox")
+        cli.job(config(GATED, name=name, state_file="current.json"), f"{name}.yaml")
+        lives[name] = cli.start("run", f"{name}.yaml", "--sandbox")
     for live in lives.values():
         live.until_text("begun")
-    pointer = stage.folder / "current.json"
+    pointer = cli.folder / "current.json"
     later = json.loads(pointer.read_text())["pod_id"]
-    pods = sorted(stage.truth()["pods"], key=lambda pod: pod["id"] == later)
+    pods = sorted(cli.truth()["pods"], key=lambda pod: pod["id"] == later)
     assert len(pods) == 2
     for pod in pods:
         assert json.loads(pointer.read_text())["pod_id"] == later, "the end of the other has not touched it"
-        let_go(stage, pod)
+        let_go(cli, pod)
         live = lives["one" if pod["name"].startswith("rpd-one-") else "two"]
         assert live.end() == 0, live.text
         assert live.text.count("begun") == 1
     assert not pointer.exists()
-    stage.judge("TERMINATED", "TERMINATED", starts=2)
+    cli.judge("TERMINATED", "TERMINATED", starts=2)
 
 
 @pytest.mark.slow
 @pytest.mark.weak_point(10)
 @pytest.mark.row(92)
-def test_a_failed_run_removes_no_results_of_an_earlier_one(stage: CommandLine) -> None:
+def test_a_failed_run_removes_no_results_of_an_earlier_one(cli: CommandLine) -> None:
     back = artifact(local_path="results", delete=True)
-    assert stage.run(config("mkdir -p /workspace/out; echo 1 > /workspace/out/one", artifacts=back)).returncode == 0
-    assert stage.run(config("mkdir -p /workspace/out; exit 3", artifacts=back)).returncode == 5
-    assert (stage.folder / "results/one").read_text() == "1\n"
-    assert stage.run(config("mkdir -p /workspace/out; echo 2 > /workspace/out/two", artifacts=back)).returncode == 0
-    assert [path.name for path in (stage.folder / "results").iterdir()] == ["two"], "it was asked for"
+    assert cli.run(config("mkdir -p /workspace/out; echo 1 > /workspace/out/one", artifacts=back)).returncode == 0
+    assert cli.run(config("mkdir -p /workspace/out; exit 3", artifacts=back)).returncode == 5
+    assert (cli.folder / "results/one").read_text() == "1\n"
+    assert cli.run(config("mkdir -p /workspace/out; echo 2 > /workspace/out/two", artifacts=back)).returncode == 0
+    assert [path.name for path in (cli.folder / "results").iterdir()] == ["two"], "it was asked for"
 
 
 @pytest.mark.slow
@@ -129,17 +129,17 @@ def test_a_failed_run_removes_no_results_of_an_earlier_one(stage: CommandLine) -
     ],
     ids=["exit-code", "marker"],
 )
-def test_a_marker_makes_no_success_of_a_failure(stage: CommandLine, run: dict[str, Any], reason: str) -> None:
-    done = stage.run(config(run=run))
+def test_a_marker_makes_no_success_of_a_failure(cli: CommandLine, run: dict[str, Any], reason: str) -> None:
+    done = cli.run(config(run=run))
     assert done.returncode == 5, done.stderr
-    assert stage.inspect()["reason"] == reason
-    stage.judge("EXITED", starts=1)
+    assert cli.inspect()["reason"] == reason
+    cli.judge("EXITED", starts=1)
 
 
 @pytest.mark.slow
 @pytest.mark.weak_point(25)
 @pytest.mark.row(61)
-def test_what_a_stop_wipes_is_made_again_and_what_is_on_the_volume_stays(stage: CommandLine) -> None:
+def test_what_a_stop_wipes_is_made_again_and_what_is_on_the_volume_stays(cli: CommandLine) -> None:
     setup = "[ -e /root/tool ] || echo made >> /workspace/made; touch /root/tool; touch /workspace/kept"
     job = config(
         "set -e; test -e /root/tool; mkdir -p /workspace/out; cp /workspace/made /workspace/kept /workspace/out",
@@ -148,23 +148,23 @@ def test_what_a_stop_wipes_is_made_again_and_what_is_on_the_volume_stays(stage: 
         lifecycle={"on_success": "recycle"},
     )
     for count in (1, 2):
-        done = stage.run(job)
+        done = cli.run(job)
         assert done.returncode == 0, done.stderr
-        assert stage.result("out/made") == "made\n" * count
-    stage.judge("EXITED", starts=2)
+        assert cli.result("out/made") == "made\n" * count
+    cli.judge("EXITED", starts=2)
 
 
 @pytest.mark.slow
 @pytest.mark.weak_point(29)
 @pytest.mark.row(72)
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks at lists of processes in /proc")
-def test_a_body_and_its_values_stand_in_no_list_of_processes(stage: CommandLine) -> None:
+def test_a_body_and_its_values_stand_in_no_list_of_processes(cli: CommandLine) -> None:
     words = b"a-word-of-the-body"
     body = f"echo {words.decode()} > /dev/null\n{GATED}"
-    live = stage.begin(config(body, remote_env={"exports": {"VALUE": "a-word-of-the-body-too"}}))
+    live = cli.begin(config(body, remote_env={"exports": {"VALUE": "a-word-of-the-body-too"}}))
     live.until_text("begun")
     assert not [line for line in command_lines() if words in line]
-    stage.go()
+    cli.go()
     assert live.end() == 0, live.text
     assert words.decode() not in live.text
 
@@ -181,27 +181,27 @@ def command_lines() -> Iterator[bytes]:
 @pytest.mark.slow
 @pytest.mark.weak_point(5)
 @pytest.mark.row(123)
-def test_a_run_folder_that_cannot_be_made_rents_nothing(stage: CommandLine) -> None:
-    (stage.folder / "artifacts").write_text("in the way\n")
-    done = stage.run(config())
+def test_a_run_folder_that_cannot_be_made_rents_nothing(cli: CommandLine) -> None:
+    (cli.folder / "artifacts").write_text("in the way\n")
+    done = cli.run(config())
     assert done.returncode == 2 and "artifacts is a file" in done.stderr, done.stderr
-    assert stage.statuses() == []
+    assert cli.statuses() == []
 
 
 @pytest.mark.slow
 @pytest.mark.weak_point(7)
 @pytest.mark.row(86, 102)
-def test_the_next_run_names_the_pod_that_a_dead_one_left(stage: CommandLine) -> None:
-    live = stage.begin(config(GATED, state_file="current.json"))
+def test_the_next_run_names_the_pod_that_a_dead_one_left(cli: CommandLine) -> None:
+    live = cli.begin(config(GATED, state_file="current.json"))
     live.until_text("begun")
     live.kill()
-    pod = stage.live_pod()
-    pointer = (stage.folder / "current.json").read_text()
-    done = stage.run()
-    assert done.returncode == 2 and f"rpd resume {stage.run_id}" in done.stderr, done.stderr
-    assert (stage.folder / "current.json").read_text() == pointer
-    let_go(stage, pod)
-    resumed = stage.rpd("resume")
+    pod = cli.live_pod()
+    pointer = (cli.folder / "current.json").read_text()
+    done = cli.run()
+    assert done.returncode == 2 and f"rpd resume {cli.run_id}" in done.stderr, done.stderr
+    assert (cli.folder / "current.json").read_text() == pointer
+    let_go(cli, pod)
+    resumed = cli.rpd("resume")
     assert resumed.returncode == 0, resumed.stderr
-    eventually(lambda: stage.statuses() == ["TERMINATED"])
-    assert stage.starts() == 1
+    eventually(lambda: cli.statuses() == ["TERMINATED"])
+    assert cli.starts() == 1

@@ -19,12 +19,12 @@ cat /workspace/step.txt >> /workspace/out/seen.txt
 @pytest.mark.slow
 @pytest.mark.weak_point(10, 26, 27)
 @pytest.mark.row(45, 48, 50, 65, 67, 68, 92, 109)
-def test_what_the_file_says_holds_in_the_pod(stage: CommandLine) -> None:
-    source = stage.folder / "src"
+def test_what_the_file_says_holds_in_the_pod(cli: CommandLine) -> None:
+    source = cli.folder / "src"
     for name in ("main.py", ".git/config", "__pycache__/main.pyc", "notes.tmp", "data/big.bin"):
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_text(name)
-    done = stage.run(
+    done = cli.run(
         config(
             BODY,
             pod={"env": {"MODE": "fast"}, "ports": ["8888/http"], "container_disk_gb": 30},
@@ -44,27 +44,27 @@ def test_what_the_file_says_holds_in_the_pod(stage: CommandLine) -> None:
         )
     )
     assert done.returncode == 0, done.stderr
-    seen = (stage.folder / "results" / "seen.txt").read_text().splitlines()
+    seen = (cli.folder / "results" / "seen.txt").read_text().splitlines()
     assert seen == ["mode=fast", "epochs=3 * 2; echo x", "sourced=yes", "main.py", "step:3 * 2; echo x"]
-    order = next(record.body for record in stage.records() if record.event == "create_pod_intent").args["order"]  # type: ignore[union-attr]
+    order = next(record.body for record in cli.records() if record.event == "create_pod_intent").args["order"]  # type: ignore[union-attr]
     assert set(order["ports"]) == {"22/tcp", "8888/http"}
     assert (order["disk_gb"], order["volume_gb"]) == (30, 10)
-    (stage.folder / "results" / "mine.txt").write_text("kept")
-    again = stage.run(
+    (cli.folder / "results" / "mine.txt").write_text("kept")
+    again = cli.run(
         config("mkdir -p /workspace/out; echo 2 > /workspace/out/two.txt", artifacts=artifact(local_path="results"))
     )
     assert again.returncode == 0, again.stderr
-    assert (stage.folder / "results" / "mine.txt").read_text() == "kept", "nothing here is deleted"
-    folders = {path.name for path in (stage.folder / "artifacts" / "runpod").iterdir()}
-    assert folders == {path.stem for path in stage.journals()}, "two runs of one second have two folders"
+    assert (cli.folder / "results" / "mine.txt").read_text() == "kept", "nothing here is deleted"
+    folders = {path.name for path in (cli.folder / "artifacts" / "runpod").iterdir()}
+    assert folders == {path.stem for path in cli.journals()}, "two runs of one second have two folders"
 
 
 @pytest.mark.slow
 @pytest.mark.row(19, 21, 121)
-def test_every_command_answers_with_one_document(stage: CommandLine) -> None:
-    stage.job(config())
-    assert stage.rpd("validate", "job.yaml", "--json").returncode == 0
-    ran = stage.rpd("run", "job.yaml", "--sandbox", "--json")
+def test_every_command_answers_with_one_document(cli: CommandLine) -> None:
+    cli.job(config())
+    assert cli.rpd("validate", "job.yaml", "--json").returncode == 0
+    ran = cli.rpd("run", "job.yaml", "--sandbox", "--json")
     assert json.loads(ran.stdout)["outcome"] == "succeeded"
     for words in (
         ("validate", "job.yaml"),
@@ -74,10 +74,10 @@ def test_every_command_answers_with_one_document(stage: CommandLine) -> None:
         ("runs",),
         ("events",),
         ("summary",),
-        ("compare", stage.run_id, stage.run_id),
+        ("compare", cli.run_id, cli.run_id),
         ("cost",),
         ("gc",),
-        ("cancel", stage.run_id),
+        ("cancel", cli.run_id),
         ("estimate", "job.yaml", "--sandbox"),
         ("gpus", "--sandbox"),
         ("stock", "--sandbox"),
@@ -85,6 +85,6 @@ def test_every_command_answers_with_one_document(stage: CommandLine) -> None:
         ("sandbox", "truth"),
         ("sandbox", "faults"),
     ):
-        done = stage.rpd(*words, "--json")
+        done = cli.rpd(*words, "--json")
         assert done.returncode == 0, (words, done.stderr)
         assert isinstance(json.loads(done.stdout), dict | list), words

@@ -22,41 +22,41 @@ WORK = FakeJob(seconds=30.0, background=300.0)
 WAITS = "python3 (7) uses a GPU"
 
 
-def told(stage: FakeWorld) -> list[str]:
-    facts = stage.facts
-    return [text for record in stage.journal.records() if (text := tell(record, facts)) is not None]
+def told(fake: FakeWorld) -> list[str]:
+    facts = fake.facts
+    return [text for record in fake.journal.records() if (text := tell(record, facts)) is not None]
 
 
 def test_the_run_waits_for_it_and_says_so() -> None:
-    stage = FakeWorld(WORK)
-    ending = stage.process()
+    fake = FakeWorld(WORK)
+    ending = fake.process()
     assert (ending.outcome, ending.reason) == ("succeeded", "job_succeeded")
-    claim = stage.facts.launch.claim
+    claim = fake.facts.launch.claim
     assert claim is not None and claim.ended_at is not None and claim.started_at is not None
     assert claim.ended_at - claim.started_at == 330.0
-    assert any(WAITS in text and "ended with exit code 0" in text for text in told(stage))
+    assert any(WAITS in text and "ended with exit code 0" in text for text in told(fake))
     assert any(
-        line.startswith("left: ") and "exit code nobody knows" in line for line in last_words(stage.facts, stamp(0.0))
+        line.startswith("left: ") and "exit code nobody knows" in line for line in last_words(fake.facts, stamp(0.0))
     )
-    stage.assert_settled()
+    fake.assert_settled()
 
 
 def test_a_crash_of_what_was_waited_for_is_a_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
     """It leaves no exit code, and the log is looked at when it has ended, not when its script has."""
-    stage = FakeWorld(WORK, notify={"command": "cat"})
+    fake = FakeWorld(WORK, notify={"command": "cat"})
     crash = SeenSign("RuntimeError: late")
-    read = stage.workspace.read_log
+    read = fake.workspace.read_log
 
     def read_log(log_file: str) -> LogReading:
-        claim = stage.facts.launch.claim
-        is_over = claim is not None and claim.ended_at is not None and stage.facts.results.log_fetched
+        claim = fake.facts.launch.claim
+        is_over = claim is not None and claim.ended_at is not None and fake.facts.results.log_fetched
         return LogReading(crash, (crash,)) if is_over else read(log_file)
 
-    monkeypatch.setattr(stage.workspace, "read_log", read_log)
-    assert stage.process().outcome == "succeeded"
-    assert stage.workspace.notices == ["doubt", "end"]
+    monkeypatch.setattr(fake.workspace, "read_log", read_log)
+    assert fake.process().outcome == "succeeded"
+    assert fake.workspace.notices == ["doubt", "end"]
     assert "beware:  this counts as a success, but the job's log says: RuntimeError: late" in last_words(
-        stage.facts, stage.clock.now()
+        fake.facts, fake.clock.now()
     )
 
 
@@ -64,17 +64,17 @@ def test_an_engine_that_dies_while_it_waits_goes_on_waiting() -> None:
     """Everywhere where it can die."""
     places = 0
     while True:
-        stage = FakeWorld(FakeJob(seconds=30.0, background=120.0))
+        fake = FakeWorld(FakeJob(seconds=30.0, background=120.0))
         try:
-            stage.process(fuse=Fuse(places))
+            fake.process(fuse=Fuse(places))
         except Crash:
             pass
         else:
             break
-        ending = stage.finish()
+        ending = fake.finish()
         assert (ending.outcome, ending.reason) == ("succeeded", "job_succeeded"), places
-        assert len(stage.remote.starts) == 1
-        stage.assert_settled()
+        assert len(fake.remote.starts) == 1
+        fake.assert_settled()
         places += 1
     assert places > 20
 
@@ -96,14 +96,14 @@ def test_an_engine_that_dies_while_it_waits_goes_on_waiting() -> None:
 def test_what_ends_a_job_ends_a_wait(
     requests: tuple[str, ...], config: dict[str, Any], outcome: str, reason: str
 ) -> None:
-    stage = FakeWorld(
+    fake = FakeWorld(
         FakeJob(seconds=30.0, background=100_000.0, says={"OK": 200.0} if "run" in config else {}), **config
     )
     for request in requests:
-        stage.clock.after(300.0, lambda request=request: stage.control.ask(request))
-    ending = stage.process()
+        fake.clock.after(300.0, lambda request=request: fake.control.ask(request))
+    ending = fake.process()
     assert (ending.outcome, ending.reason) == (outcome, reason)
-    stage.assert_settled()
+    fake.assert_settled()
 
 
 BUDGET = {"budget": {"cost_cap_usd": 10.0, "max_runtime_minutes": 5, "ssh_ready_timeout_sec": 60}}
@@ -119,27 +119,27 @@ BUDGET = {"budget": {"cost_cap_usd": 10.0, "max_runtime_minutes": 5, "ssh_ready_
 def test_a_budget_that_ends_a_wait(waits_for: str, outcome: str, reason: str) -> None:
     """A good job with a helper that never ends stays a good job; work that was cut off is told as such, with the
     script's own exit code."""
-    stage = FakeWorld(FakeJob(seconds=30.0, background=100_000.0, waits_for=waits_for), **BUDGET)
-    ending = stage.process()
+    fake = FakeWorld(FakeJob(seconds=30.0, background=100_000.0, waits_for=waits_for), **BUDGET)
+    ending = fake.process()
     assert (ending.outcome, ending.reason) == (outcome, reason)
-    words = "\n".join([*told(stage), *last_words(stage.facts, stamp(0.0))])
+    words = "\n".join([*told(fake), *last_words(fake.facts, stamp(0.0))])
     assert "143" not in words and waits_for in words, words
     assert ("waited for in vain up to the end of the budget, and ended" in words) is (outcome == "succeeded"), words
     assert ("cut off" in words) is (outcome == "failed"), words
-    stage.assert_settled()
+    fake.assert_settled()
 
 
 def test_a_vain_wait_needs_the_success_marker() -> None:
     job = FakeJob(seconds=30.0, background=100_000.0, waits_for="sh (7) was told to outlive the script")
-    stage = FakeWorld(job, run={"body": "x", "success_marker": "OK"}, **BUDGET)
-    assert stage.process().reason == "budget"
+    fake = FakeWorld(job, run={"body": "x", "success_marker": "OK"}, **BUDGET)
+    assert fake.process().reason == "budget"
 
 
 @pytest.mark.parametrize(("said", "seconds"), [("never", 30.0), ("auto", 330.0), ("always", 330.0)])
 def test_the_config_says_whether_it_is_waited_for(said: str, seconds: float) -> None:
-    stage = FakeWorld(WORK, run={"body": "x", "wait_for_background": said})
-    assert stage.process().outcome == "succeeded"
-    claim = stage.facts.launch.claim
+    fake = FakeWorld(WORK, run={"body": "x", "wait_for_background": said})
+    assert fake.process().outcome == "succeeded"
+    claim = fake.facts.launch.claim
     assert claim is not None and claim.ended_at is not None and claim.started_at is not None
     assert claim.ended_at - claim.started_at == seconds
 

@@ -40,10 +40,10 @@ BEGUN = "start container for runpod/pytorch: begin"
 def stuck(
     *system: str, container: tuple[str, ...] = (), boots: tuple[float, ...] = (1e9, 20.0), **config: Any
 ) -> FakeWorld:
-    stage = FakeWorld(**config)
-    stage.cloud.boot_seconds = list(boots)
-    stage.cloud.pod_logs = [PodLog(system, container)]
-    return stage
+    fake = FakeWorld(**config)
+    fake.cloud.boot_seconds = list(boots)
+    fake.cloud.pod_logs = [PodLog(system, container)]
+    return fake
 
 
 @pytest.mark.parametrize("word", STUCK_LINES)
@@ -123,29 +123,29 @@ def test_a_host_with_an_older_driver_than_was_asked_for_is_a_bad_host() -> None:
     ],
 )
 def test_a_fault_of_the_image_ends_the_run_within_seconds_with_its_advice(word: str, advice: str) -> None:
-    stage = stuck(STUCK_LINES[word])
-    assert ended(stage.process()) == ("refused", "image_failed", 6)
-    stage.assert_settled()
-    assert stage.cloud.only().status == "TERMINATED" and stage.cloud.only().billed[0][1] < 20.0  # type: ignore[operator]
-    words = "\n".join(last_words(stage.facts, stage.clock.now()))
+    fake = stuck(STUCK_LINES[word])
+    assert ended(fake.process()) == ("refused", "image_failed", 6)
+    fake.assert_settled()
+    assert fake.cloud.only().status == "TERMINATED" and fake.cloud.only().billed[0][1] < 20.0  # type: ignore[operator]
+    words = "\n".join(last_words(fake.facts, fake.clock.now()))
     assert STUCK_LINES[word][:60] in words and advice in words and "large images" not in words
 
 
 @pytest.mark.parametrize("word", ["layer", "task"])
 def test_a_fault_of_the_host_goes_on_to_the_next_one_at_once(word: str) -> None:
-    stage = stuck(STUCK_LINES[word])
-    stage.cloud.pod_logs = [PodLog((STUCK_LINES[word],)), PodLog(("pulling image",))]
-    assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
-    first, _ = stage.cloud.pods.values()
+    fake = stuck(STUCK_LINES[word])
+    fake.cloud.pod_logs = [PodLog((STUCK_LINES[word],)), PodLog(("pulling image",))]
+    assert ended(fake.process()) == ("succeeded", "job_succeeded", 0)
+    first, _ = fake.cloud.pods.values()
     assert first.status == "TERMINATED" and first.billed[0][1] < 20.0  # type: ignore[operator]
-    stage.assert_settled()
+    fake.assert_settled()
 
 
 def test_hosts_that_cannot_start_it_are_told_by_the_last_ones_words() -> None:
-    stage = stuck(STUCK_LINES["layer"], boots=(1e9,))
-    assert ended(stage.process()) == ("refused", "hosts_never_booted", 6)
-    assert len(stage.cloud.pods) == 2
-    assert "layer does not exist" in "\n".join(last_words(stage.facts, stage.clock.now()))
+    fake = stuck(STUCK_LINES["layer"], boots=(1e9,))
+    assert ended(fake.process()) == ("refused", "hosts_never_booted", 6)
+    assert len(fake.cloud.pods) == 2
+    assert "layer does not exist" in "\n".join(last_words(fake.facts, fake.clock.now()))
 
 
 @pytest.mark.parametrize("change", ["starts", "paused", "greeted_start", "launched"])
@@ -163,26 +163,26 @@ def test_a_pod_with_a_past_is_not_judged_by_its_log(change: str) -> None:
 
 
 def test_a_missing_sshd_is_told_after_two_minutes_and_at_the_end() -> None:
-    stage = stuck(BEGUN, container=("no sshd here",), boots=(20.0,), budget={"ssh_ready_timeout_sec": 300})
-    stage.remote.down_from, stage.remote.down_until = 0.0, 1e9
-    assert ended(stage.process()) == ("refused", "hosts_never_booted", 6)
-    said = [(record.at.wall, text) for record, text in told(stage) if text and "no sshd has answered" in text]
-    connected = next(record.at.wall for record, _ in told(stage) if _is_move(record.body, Trigger.ADDRESS_KNOWN))
+    fake = stuck(BEGUN, container=("no sshd here",), boots=(20.0,), budget={"ssh_ready_timeout_sec": 300})
+    fake.remote.down_from, fake.remote.down_until = 0.0, 1e9
+    assert ended(fake.process()) == ("refused", "hosts_never_booted", 6)
+    said = [(record.at.wall, text) for record, text in told(fake) if text and "no sshd has answered" in text]
+    connected = next(record.at.wall for record, _ in told(fake) if _is_move(record.body, Trigger.ADDRESS_KNOWN))
     assert NO_SSHD_SECONDS <= said[0][0] - connected <= NO_SSHD_SECONDS + 60.0
-    words = "\n".join(last_words(stage.facts, stage.clock.now()))
+    words = "\n".join(last_words(fake.facts, fake.clock.now()))
     assert "no sshd has answered" in words and "pod.args" in words and "large images" not in words
-    looks = bodies(stage, Observation, Op.READ_SYSTEM_LOG)
+    looks = bodies(fake, Observation, Op.READ_SYSTEM_LOG)
     assert looks[-1].data["container"] == ["no sshd here"]
-    stage.assert_settled()
+    fake.assert_settled()
 
 
 def _is_move(body: Any, trigger: Trigger) -> bool:
     return isinstance(body, Transition) and body.trigger == trigger
 
 
-def told(stage: FakeWorld) -> list[tuple[Any, str | None]]:
+def told(fake: FakeWorld) -> list[tuple[Any, str | None]]:
     """Every record with the sentence about it."""
-    records = stage.journal.records()
+    records = fake.journal.records()
     facts: Facts = JOB_LIFECYCLE.new_facts(records[0].body, records[0].run)  # type: ignore[arg-type]
     found = []
     for record in records:

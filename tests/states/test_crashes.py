@@ -28,35 +28,35 @@ def job_fails() -> FakeWorld:
 
 
 def create_is_ambiguous() -> FakeWorld:
-    stage = FakeWorld()
-    stage.cloud.lag_seconds = 20.0
-    stage.cloud.plan("create", "ambiguous")
-    return stage
+    fake = FakeWorld()
+    fake.cloud.lag_seconds = 20.0
+    fake.cloud.plan("create", "ambiguous")
+    return fake
 
 
 def create_lands_late() -> FakeWorld:
-    stage = FakeWorld(FakeJob(seconds=200.0))
-    stage.cloud.plan("create", "late:230")
-    return stage
+    fake = FakeWorld(FakeJob(seconds=200.0))
+    fake.cloud.plan("create", "late:230")
+    return fake
 
 
 def host_never_boots() -> FakeWorld:
-    stage = FakeWorld(budget={"ssh_ready_timeout_sec": 60})
-    stage.cloud.boot_seconds = [1e9, 20.0]
-    return stage
+    fake = FakeWorld(budget={"ssh_ready_timeout_sec": 60})
+    fake.cloud.boot_seconds = [1e9, 20.0]
+    return fake
 
 
 def stopped_by_others() -> FakeWorld:
-    stage = FakeWorld(FakeJob(seconds=60.0))
-    stage.remote.down_from, stage.remote.down_until = 60.0, 130.0
-    stage.clock.after(100.0, lambda: [stage.cloud.halt(pod) for pod in stage.cloud.pods.values() if pod.is_billing])
-    return stage
+    fake = FakeWorld(FakeJob(seconds=60.0))
+    fake.remote.down_from, fake.remote.down_until = 60.0, 130.0
+    fake.clock.after(100.0, lambda: [fake.cloud.halt(pod) for pod in fake.cloud.pods.values() if pod.is_billing])
+    return fake
 
 
 def collected_later() -> FakeWorld:
-    stage = FakeWorld(FakeJob(artifacts={"/workspace/out": "corrupt"}))
-    stage.clock.after(150.0, stage.remote.job.artifacts.clear)
-    return stage
+    fake = FakeWorld(FakeJob(artifacts={"/workspace/out": "corrupt"}))
+    fake.clock.after(150.0, fake.remote.job.artifacts.clear)
+    return fake
 
 
 def a_path_is_refused() -> FakeWorld:
@@ -64,10 +64,10 @@ def a_path_is_refused() -> FakeWorld:
 
 
 def not_sent() -> FakeWorld:
-    stage = FakeWorld()
-    stage.cloud.plan("create", Refused("full", reason="no_capacity"), NotSent("dns", reason="not_sent"))
-    stage.cloud.plan("delete", "ambiguous", "nothing")
-    return stage
+    fake = FakeWorld()
+    fake.cloud.plan("create", Refused("full", reason="no_capacity"), NotSent("dns", reason="not_sent"))
+    fake.cloud.plan("delete", "ambiguous", "nothing")
+    return fake
 
 
 QUICK: tuple[Life, ...] = (success, create_is_ambiguous)
@@ -84,37 +84,37 @@ LONG: tuple[Life, ...] = (
 
 def places(life: Life) -> list[str]:
     """Every place of the whole life, from its first process to its last."""
-    stage, fuse = life(), Fuse()
-    ending = stage.process(fuse=fuse)
-    assert stage.finish(ending).closed
+    fake, fuse = life(), Fuse()
+    ending = fake.process(fuse=fuse)
+    assert fake.finish(ending).closed
     return fuse.places
 
 
-def recover(stage: FakeWorld, how: str) -> Ending:
+def recover(fake: FakeWorld, how: str) -> Ending:
     """A new process some time later: `resume`, or `gc` and then `resume`."""
-    stage.clock.advance(30.0)
-    return stage.finish(stage.process("gc", command="gc") if how == "gc" else None)
+    fake.clock.advance(30.0)
+    return fake.finish(fake.process("gc", command="gc") if how == "gc" else None)
 
 
 def check(life: Life, at: int, how: str, second: int | None = None) -> None:
     """Crash at place `at`, perhaps again at place `second` of the recovery, then recover and judge."""
-    stage = life()
-    place = stage.crash(at)
+    fake = life()
+    place = fake.crash(at)
     if second is not None:
-        stage.clock.advance(30.0)
+        fake.clock.advance(30.0)
         try:
-            stage.process(fuse=Fuse(second), command="resume")
+            fake.process(fuse=Fuse(second), command="resume")
         except Crash as crash:
             place += f", then {crash}"
     try:
-        ending = recover(stage, how)
-        stage.assert_settled()
+        ending = recover(fake, how)
+        fake.assert_settled()
     except AssertionError as error:
         raise AssertionError(f"{life.__name__}, {how}, died {place}: {error}") from error
     assert ending.closed
     if how == "resume" and life in (success, create_is_ambiguous, host_never_boots, not_sent, collected_later):
         assert ending.exit_code == 0, (place, ending)
-        assert len(stage.remote.starts) == 1
+        assert len(fake.remote.starts) == 1
 
 
 @pytest.mark.parametrize("how", ["resume", "gc"])

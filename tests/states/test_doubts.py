@@ -27,43 +27,43 @@ ASKED = {"command": "cat"}
 WORDS = "this counts as a success, but the job's log says: RuntimeError: CUDA error: no kernel image is available"
 
 
-def ops(stage: FakeWorld) -> list[str]:
+def ops(fake: FakeWorld) -> list[str]:
     """Effects and looks in the order of the journal."""
-    bodies = (record.body for record in stage.journal.records())
+    bodies = (record.body for record in fake.journal.records())
     return [body.op for body in bodies if isinstance(body, Intent | Observation)]
 
 
 def test_somebody_is_told_before_the_pod_is_deleted() -> None:
-    stage = FakeWorld(notify=ASKED)
-    stage.workspace.log_reading = DOUBTED
-    ending = stage.process()
+    fake = FakeWorld(notify=ASKED)
+    fake.workspace.log_reading = DOUBTED
+    ending = fake.process()
     assert (ending.outcome, ending.exit_code) == ("succeeded", 0)
-    assert stage.workspace.notices == ["doubt", "end"]
-    done = ops(stage)
+    assert fake.workspace.notices == ["doubt", "end"]
+    done = ops(fake)
     assert done.index(Op.PULL_ARTIFACT) < done.index(Op.READ_LOG) < done.index(Op.NOTIFY) < done.index(Op.DELETE_POD)
-    assert stage.replayed().results.reading == DOUBTED
-    assert (stage.workspace.manifest or {})["doubts"] == [CRASH.line, FULL.line]
-    stage.assert_settled()
+    assert fake.replayed().results.reading == DOUBTED
+    assert (fake.workspace.manifest or {})["doubts"] == [CRASH.line, FULL.line]
+    fake.assert_settled()
 
 
 @pytest.mark.parametrize("config", [{"notify": ASKED}, {}])
 def test_a_success_without_a_doubt_tells_of_none(config: dict[str, dict[str, str]]) -> None:
-    stage = FakeWorld(**config)
-    stage.workspace.log_reading = LogReading(SeenSign("Permission denied", "permission"))
-    assert stage.process().outcome == "succeeded"
-    assert stage.workspace.notices == (["end"] if config else [])
-    assert (stage.workspace.manifest or {})["doubts"] == []
+    fake = FakeWorld(**config)
+    fake.workspace.log_reading = LogReading(SeenSign("Permission denied", "permission"))
+    assert fake.process().outcome == "succeeded"
+    assert fake.workspace.notices == (["end"] if config else [])
+    assert (fake.workspace.manifest or {})["doubts"] == []
 
 
 def test_a_failure_is_no_doubt_and_is_told_with_its_cause() -> None:
-    stage = FakeWorld(FakeJob(exit_code=3), notify=ASKED)
-    stage.workspace.log_reading = DOUBTED
-    stage.process()
-    assert stage.workspace.notices == ["end"]
-    told = [record.body.args["notice"]["text"] for record in stage.journal.records() if is_notice(record.body)]
+    fake = FakeWorld(FakeJob(exit_code=3), notify=ASKED)
+    fake.workspace.log_reading = DOUBTED
+    fake.process()
+    assert fake.workspace.notices == ["end"]
+    told = [record.body.args["notice"]["text"] for record in fake.journal.records() if is_notice(record.body)]
     assert told == [f"the run ends failed (job_failed); rpd's exit code is 5; the job's log says: {CRASH.line}"]
-    assert doubts(stage.facts) == ()
-    manifest = stage.workspace.manifest or {}
+    assert doubts(fake.facts) == ()
+    manifest = fake.workspace.manifest or {}
     assert manifest["reason_text"] == f"the job ended with exit code 3; its log says: {CRASH.line}"
 
 
@@ -96,12 +96,12 @@ def test_the_pod_is_gone_and_what_came_of_the_log_is_looked_at_all_the_same() ->
 
 
 def test_another_launch_has_a_log_of_its_own() -> None:
-    stage = FakeWorld(FakeJob(seconds=600.0), retries=1, notify=ASKED)
-    stage.workspace.log_reading = DOUBTED
-    stage.clock.after(100.0, lambda: stage.cloud.halt(stage.cloud.only(), "TERMINATED"))
-    assert stage.process().outcome == "succeeded"
-    assert stage.facts.launch.number == 2
-    looks = [record.body for record in stage.journal.records() if is_look(record.body)]
+    fake = FakeWorld(FakeJob(seconds=600.0), retries=1, notify=ASKED)
+    fake.workspace.log_reading = DOUBTED
+    fake.clock.after(100.0, lambda: fake.cloud.halt(fake.cloud.only(), "TERMINATED"))
+    assert fake.process().outcome == "succeeded"
+    assert fake.facts.launch.number == 2
+    looks = [record.body for record in fake.journal.records() if is_look(record.body)]
     assert len(looks) == 1
 
 
@@ -138,12 +138,12 @@ def test_a_disk_that_was_full_is_a_cause_and_a_doubt() -> None:
 
 
 def test_a_workspace_that_raises_is_no_end_of_a_run() -> None:
-    stage = FakeWorld(notify=ASKED)
+    fake = FakeWorld(notify=ASKED)
 
     def broken(log_file: str) -> LogReading:
         raise UserError("no right to read", reason="local_disk")
 
-    stage.workspace.read_log = broken  # type: ignore[method-assign]
-    assert stage.process().outcome == "succeeded"
-    fold(stage.facts, Observation(Op.READ_LOG, {}, "no right", "local_disk"))
-    stage.assert_settled()
+    fake.workspace.read_log = broken  # type: ignore[method-assign]
+    assert fake.process().outcome == "succeeded"
+    fold(fake.facts, Observation(Op.READ_LOG, {}, "no right", "local_disk"))
+    fake.assert_settled()

@@ -16,18 +16,18 @@ RATE = 0.27 + 40 * 0.10 / 730.0
 @pytest.fixture
 def kept() -> FakeWorld:
     """A run that has left its pod up for half an hour."""
-    stage = FakeWorld(FakeJob(seconds=30.0), lifecycle={"on_success": "preserve", "preserve_minutes": 30})
-    assert stage.process().exit_code == 0
-    return stage
+    fake = FakeWorld(FakeJob(seconds=30.0), lifecycle={"on_success": "preserve", "preserve_minutes": 30})
+    assert fake.process().exit_code == 0
+    return fake
 
 
-def stop_after_its_time(stage: FakeWorld, late_seconds: float) -> float:
+def stop_after_its_time(fake: FakeWorld, late_seconds: float) -> float:
     """The switch looks at the clock now and then, and stops the pod; returns for how long it has computed."""
-    pod, until = stage.cloud.only(), stage.facts.pod.kept_until  # type: ignore[union-attr]
+    pod, until = fake.cloud.only(), fake.facts.pod.kept_until  # type: ignore[union-attr]
     assert until is not None
-    stage.clock.advance(until + late_seconds - stage.clock.now().wall)
-    stage.cloud.halt(pod)
-    pod.billed[-1][1] = stage.clock.real  # the switch of the fakes has its own time
+    fake.clock.advance(until + late_seconds - fake.clock.now().wall)
+    fake.cloud.halt(pod)
+    pod.billed[-1][1] = fake.clock.real  # the switch of the fakes has its own time
     ((begin, end),) = pod.billed
     return (end or 0.0) - (begin or 0.0)
 

@@ -44,8 +44,8 @@ TAILS = {
 }
 
 
-def bodies(stage: FakeWorld, kind: type[Any], op: str = "") -> list[Any]:
-    found = [record.body for record in stage.journal.records() if isinstance(record.body, kind)]
+def bodies(fake: FakeWorld, kind: type[Any], op: str = "") -> list[Any]:
+    found = [record.body for record in fake.journal.records() if isinstance(record.body, kind)]
     return [body for body in found if not op or body.op == op]
 
 
@@ -55,14 +55,14 @@ def bodies(stage: FakeWorld, kind: type[Any], op: str = "") -> list[Any]:
 @pytest.mark.parametrize("tail", TAILS.values(), ids=TAILS)
 @pytest.mark.parametrize("exit_code", [0, 3])
 def test_the_last_lines_of_a_command_may_be_long(tail: tuple[str, ...], exit_code: int) -> None:
-    stage = FakeWorld(FakeJob(commands={"pip install .": exit_code}, tail=(*tail[:-1], tail[-1] + " the end")))
+    fake = FakeWorld(FakeJob(commands={"pip install .": exit_code}, tail=(*tail[:-1], tail[-1] + " the end")))
     wanted = ("failed", "setup", 5) if exit_code else ("succeeded", "job_succeeded", 0)
-    assert ended(stage.process()) == wanted
-    stage.assert_settled()
-    told = bodies(stage, Outcome, Op.RUN_STEP)[0]
+    assert ended(fake.process()) == wanted
+    fake.assert_settled()
+    told = bodies(fake, Outcome, Op.RUN_STEP)[0]
     assert told.status == "ok" and (len(tail) == 1 or told.data["tail"][-1].endswith(" the end"))
     assert len(told.data["tail"]) + told.data.get("left_out", 0) == len(tail)
-    assert max(map(len, stage.journal.lines)) <= RECORD_BYTES_MAX
+    assert max(map(len, fake.journal.lines)) <= RECORD_BYTES_MAX
 
 
 def test_two_hundred_artifacts_are_collected_and_the_run_ends() -> None:
@@ -74,113 +74,113 @@ def test_two_hundred_artifacts_are_collected_and_the_run_ends() -> None:
         }
         for n in range(200)
     ]
-    stage = FakeWorld(artifacts=artifacts)
-    assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
-    stage.assert_settled()
-    assert stage.workspace.manifest is not None
-    assert [each["status"] for each in stage.workspace.manifest["artifacts"]] == ["success"] * 200
+    fake = FakeWorld(artifacts=artifacts)
+    assert ended(fake.process()) == ("succeeded", "job_succeeded", 0)
+    fake.assert_settled()
+    assert fake.workspace.manifest is not None
+    assert [each["status"] for each in fake.workspace.manifest["artifacts"]] == ["success"] * 200
 
 
 def test_the_manifest_is_made_again_from_the_journal() -> None:
-    stage = FakeWorld()
-    stage.process()
-    intent = bodies(stage, Intent, Op.WRITE_MANIFEST)[0]
+    fake = FakeWorld()
+    fake.process()
+    intent = bodies(fake, Intent, Op.WRITE_MANIFEST)[0]
     assert set(intent.args) == {"run_dir", "at", "checksum"}
-    records = stage.journal.records()
+    records = fake.journal.records()
     facts = JOB_LIFECYCLE.new_facts(records[0].body, records[0].run)  # type: ignore[arg-type]
     for record in records[: next(n for n, each in enumerate(records) if each.body == intent)]:
         JOB_LIFECYCLE.apply(facts, record)
     again = manifest(facts, msgspec.convert(intent.args["at"], Stamp))
-    assert again == stage.workspace.manifest and checksum(again) == intent.args["checksum"]
+    assert again == fake.workspace.manifest and checksum(again) == intent.args["checksum"]
 
 
 def test_a_great_many_candidates_without_stock() -> None:
     gpus, places = [f"NVIDIA RTX {n:02} Ada Generation" for n in range(22)], [f"EU-RO-{n:02}" for n in range(20)]
-    stage = FakeWorld(pod={"image": "i", "gpu_order": gpus, "datacenters": places})
-    stage.cloud.prices, stage.cloud.places = dict.fromkeys(gpus, 0.5), tuple(places)
-    stage.cloud.broken["create"] = Refused("no machines available" + "." * 400, reason="no_capacity")
-    assert ended(stage.process()) == ("refused", "no_capacity", 6)
-    assert "and 420 more" in bodies(stage, Transition)[-3].why
-    assert stage.workspace.manifest is not None and len(stage.workspace.manifest["candidates_refused"]) == 440
-    stage.assert_settled()
+    fake = FakeWorld(pod={"image": "i", "gpu_order": gpus, "datacenters": places})
+    fake.cloud.prices, fake.cloud.places = dict.fromkeys(gpus, 0.5), tuple(places)
+    fake.cloud.broken["create"] = Refused("no machines available" + "." * 400, reason="no_capacity")
+    assert ended(fake.process()) == ("refused", "no_capacity", 6)
+    assert "and 420 more" in bodies(fake, Transition)[-3].why
+    assert fake.workspace.manifest is not None and len(fake.workspace.manifest["candidates_refused"]) == 440
+    fake.assert_settled()
 
 
 ORDER = PodOrder("", "runpod/pytorch", "RTX A5000", 1, "SECURE", (), 20, {}, volume_gb=20)
 RECYCLE = {"on_success": "recycle", "on_drift": "ask"}
 
 
-def leave_paused(stage: FakeWorld, count: int, drifted: int = 0, filler: str = "") -> None:
+def leave_paused(fake: FakeWorld, count: int, drifted: int = 0, filler: str = "") -> None:
     """So many pods that runs of the lineage before have left, of which the newest have drifted."""
-    wanted = shape(msgspec.convert(stage.opened.config, Job))
+    wanted = shape(msgspec.convert(fake.opened.config, Job))
     for n in range(count):
         name, run = f"rpd-train-{n:026}-a1", f"train-20270101T{n:06}Z-aaaaaa"
-        pod = stage.cloud._make(msgspec.structs.replace(ORDER, name=name, env={"RPD_RUN_ID": run}))
+        pod = fake.cloud._make(msgspec.structs.replace(ORDER, name=name, env={"RPD_RUN_ID": run}))
         pod.visible_at = pod.listed_at = -1.0
-        stage.cloud.halt(pod)
+        fake.cloud.halt(pod)
         pod.billed.clear()
         asked = {**wanted, "pod.image": f"old{filler}"} if n < drifted else wanted
         paused = Paused(f"/j{n}", run, run, pod.id, name, "RTX A5000", "SECURE", 0.27, asked)
-        stage.lineage.left.append(paused)
+        fake.lineage.left.append(paused)
 
 
 def test_of_eighty_paused_pods_the_one_that_fits_is_found() -> None:
-    stage = FakeWorld(lifecycle=RECYCLE)
-    leave_paused(stage, 80, drifted=79)
-    assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
-    stage.assert_settled()
-    assert list(stage.lineage.owners) == [f"rpd-train-{79:026}-a1"] and not stage.cloud.creates
-    looks = bodies(stage, Observation, Op.FIND_PAUSED)
+    fake = FakeWorld(lifecycle=RECYCLE)
+    leave_paused(fake, 80, drifted=79)
+    assert ended(fake.process()) == ("succeeded", "job_succeeded", 0)
+    fake.assert_settled()
+    assert list(fake.lineage.owners) == [f"rpd-train-{79:026}-a1"] and not fake.cloud.creates
+    looks = bodies(fake, Observation, Op.FIND_PAUSED)
     assert len(looks) > 1 and [look.data["left_out"] for look in looks][-1] == 0
-    assert stage.replayed().lineage.paused == stage.facts.lineage.paused and len(stage.facts.lineage.paused or ()) == 80
+    assert fake.replayed().lineage.paused == fake.facts.lineage.paused and len(fake.facts.lineage.paused or ()) == 80
 
 
 def test_where_none_of_eighty_fits_a_fresh_one_is_rented_and_the_text_names_some() -> None:
-    stage = FakeWorld(lifecycle=RECYCLE)
-    leave_paused(stage, 80, drifted=80, filler="x" * 300)
-    assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
-    (move,) = [each for each in bodies(stage, Transition) if each.source == State.RECLAIM]
-    assert move.why.endswith("and 60 more") and len(stage.cloud.creates) == 1
+    fake = FakeWorld(lifecycle=RECYCLE)
+    leave_paused(fake, 80, drifted=80, filler="x" * 300)
+    assert ended(fake.process()) == ("succeeded", "job_succeeded", 0)
+    (move,) = [each for each in bodies(fake, Transition) if each.source == State.RECLAIM]
+    assert move.why.endswith("and 60 more") and len(fake.cloud.creates) == 1
 
 
 def test_fresh_takes_every_one_of_many() -> None:
-    stage = FakeWorld(lifecycle=RECYCLE)
-    stage.opened.options["fresh"] = True
-    leave_paused(stage, 160)
-    assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
-    stage.assert_settled()
-    assert len(stage.lineage.owners) == 160
-    assert [pod.status for pod in stage.cloud.pods.values()] == ["TERMINATED"] * 160 + ["EXITED"]
+    fake = FakeWorld(lifecycle=RECYCLE)
+    fake.opened.options["fresh"] = True
+    leave_paused(fake, 160)
+    assert ended(fake.process()) == ("succeeded", "job_succeeded", 0)
+    fake.assert_settled()
+    assert len(fake.lineage.owners) == 160
+    assert [pod.status for pod in fake.cloud.pods.values()] == ["TERMINATED"] * 160 + ["EXITED"]
 
 
 def test_a_paused_pod_that_no_record_holds_is_left_alone() -> None:
-    stage = FakeWorld(lifecycle={**RECYCLE, "on_drift": "replace"})
-    leave_paused(stage, 2, drifted=1, filler="x" * 100_000)
-    assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
-    assert list(stage.lineage.owners) == [f"rpd-train-{1:026}-a1"]
+    fake = FakeWorld(lifecycle={**RECYCLE, "on_drift": "replace"})
+    leave_paused(fake, 2, drifted=1, filler="x" * 100_000)
+    assert ended(fake.process()) == ("succeeded", "job_succeeded", 0)
+    assert list(fake.lineage.owners) == [f"rpd-train-{1:026}-a1"]
 
 
 @pytest.mark.parametrize("count", [1, 900])
 def test_problems_of_the_inputs_are_told_as_far_as_there_is_room(count: int) -> None:
-    stage = FakeWorld()
-    stage.workspace.problems = tuple(f"/home/user/data/part-{n:04}/" + "x" * 100 for n in range(count))
-    assert ended(stage.process()) == ("refused", "spec_invalid", 2)
-    assert not stage.cloud.pods
-    told = bodies(stage, Observation, Op.CHECK_INPUTS)[0].data["problems"]
-    assert told[0] == stage.workspace.problems[0]
+    fake = FakeWorld()
+    fake.workspace.problems = tuple(f"/home/user/data/part-{n:04}/" + "x" * 100 for n in range(count))
+    assert ended(fake.process()) == ("refused", "spec_invalid", 2)
+    assert not fake.cloud.pods
+    told = bodies(fake, Observation, Op.CHECK_INPUTS)[0].data["problems"]
+    assert told[0] == fake.workspace.problems[0]
     assert (told[-1] == f"and {count - len(told) + 1} more problems") == (count > 1)
 
 
 def test_a_survey_tells_of_as_many_pods_as_it_has_room_for_and_proves_nothing_by_the_rest() -> None:
-    stage = FakeWorld()
-    stage.process()
+    fake = FakeWorld()
+    fake.process()
     prefix = "rpd-train-" + "a" * 26 + "-a"
     gone = [Pod(f"gone{n}", f"{prefix}1", "TERMINATED") for n in range(900)]
     live = [Pod(f"live{n}", f"{prefix}2", "RUNNING") for n in range(900)]
     look = Survey(prefix, "r", known={}, makers={}, owed=(), ends={}, born={})
 
     def survey(pods: list[Pod]) -> dict[str, Any]:
-        stage.cloud.list = lambda: tuple(pods)  # type: ignore[method-assign]
-        return data_of(look.perform(stage.ports))
+        fake.cloud.list = lambda: tuple(pods)  # type: ignore[method-assign]
+        return data_of(look.perform(fake.ports))
 
     few = survey([*gone[:2], *live[:2]])
     assert "left_out" not in few and [each["status"] for each in few["found"]] == ["RUNNING"] * 2 + ["TERMINATED"] * 2
@@ -189,8 +189,8 @@ def test_a_survey_tells_of_as_many_pods_as_it_has_room_for_and_proves_nothing_by
     assert many["left_out"] == 900 - len(many["found"]) > 0
     assert "left_out" not in survey(gone), "those that are gone bill nobody"
     for data, clean in ((many, 0), ({"found": []}, 1), ({"found": [], "left_out": 1}, 0)):
-        seen(stage.facts, Op.SURVEY, at=0.0, **data)
-        assert (stage.facts.release.proof.surveys, stage.facts.release.proof.is_complete) == (clean, False)
+        seen(fake.facts, Op.SURVEY, at=0.0, **data)
+        assert (fake.facts.release.proof.surveys, fake.facts.release.proof.is_complete) == (clean, False)
 
 
 def test_every_offer_is_told_once_and_with_its_price() -> None:
@@ -210,11 +210,11 @@ def test_the_largest_job_that_is_accepted_fits_into_every_record(where: str) -> 
         }[where]
 
     room = JOB_BYTES - size_of(FakeWorld(**config(1)).opened.config)
-    stage = FakeWorld(**config(1 + room))
-    assert size_of(stage.opened.config) == JOB_BYTES and too_large(stage.opened.config) is None
+    fake = FakeWorld(**config(1 + room))
+    assert size_of(fake.opened.config) == JOB_BYTES and too_large(fake.opened.config) is None
     assert too_large(FakeWorld(**config(2 + room)).opened.config) is not None
-    assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
-    assert not [each for each in bodies(stage, Outcome) if each.reason == "record_refused"]
+    assert ended(fake.process()) == ("succeeded", "job_succeeded", 0)
+    assert not [each for each in bodies(fake, Outcome) if each.reason == "record_refused"]
 
 
 # Every other one.
@@ -273,18 +273,18 @@ def eventful(op: Op) -> FakeWorld:
         config["lifecycle"] = {"on_success": "recycle"}
     if op in (Op.STOP_JOB, Op.STOP_POD, Op.FETCH_LOG):
         config["budget"] = {"cost_cap_usd": 10.0, "max_runtime_minutes": 30}
-    stage = FakeWorld(FakeJob(seconds=3600.0), **config)
+    fake = FakeWorld(FakeJob(seconds=3600.0), **config)
     if op in ON_A_NETWORK_VOLUME[1:]:
-        stage.cloud.volume_ids["data"] = "vol1"
+        fake.cloud.volume_ids["data"] = "vol1"
     if op is Op.READ_HOLDERS:
-        stage.remote.held.append(Holder("old", "another-run", "gone", "mark", "/src"))
+        fake.remote.held.append(Holder("old", "another-run", "gone", "mark", "/src"))
     if op is Op.READ_SYSTEM_LOG:
-        stage.cloud.boot_seconds = [120.0]
+        fake.cloud.boot_seconds = [120.0]
     if op in (Op.HAND_OVER, Op.START_POD):
-        leave_paused(stage, 1)
+        leave_paused(fake, 1)
     if op is Op.READ_CLAIM:  # read by whoever comes back to a stopped pod
-        stage.remote.job.artifacts["/workspace/out"] = "corrupt"
-    return stage
+        fake.remote.job.artifacts["/workspace/out"] = "corrupt"
+    return fake
 
 
 def meddled(lifecycle: Any, change: Callable[[str, Result], Result], grow: Callable[[Do], Do]) -> Any:
@@ -316,16 +316,16 @@ def _like(operation: Any, change: Callable[[str, Result], Result], **more: Any) 
     return like(**{name: getattr(operation, name) for name in operation.__struct_fields__}, **more)
 
 
-def finished(stage: FakeWorld) -> Ending:
+def finished(fake: FakeWorld) -> Ending:
     """Through to the end, by as many processes as it takes."""
-    ending = stage.process()
-    stage.remote.job.artifacts.clear()
-    return stage.finish(ending)
+    ending = fake.process()
+    fake.remote.job.artifacts.clear()
+    return fake.finish(ending)
 
 
 @pytest.mark.parametrize("op", OPERATIONS)
 def test_a_result_that_no_record_holds_ends_nothing(op: Op) -> None:
-    stage, met = eventful(op), []
+    fake, met = eventful(op), []
 
     def change(done: str, result: Result) -> Result:
         if done != op or len(met) > 2:
@@ -333,12 +333,12 @@ def test_a_result_that_no_record_holds_ends_nothing(op: Op) -> None:
         met.append(op)
         return bloated(result)
 
-    stage.lifecycle = meddled(stage.lifecycle, change, lambda do: do)
-    ending = finished(stage)
-    assert met, f"the run never came by {op}: {sorted(set(stage.journal.events()))}"
-    stage.assert_settled()
+    fake.lifecycle = meddled(fake.lifecycle, change, lambda do: do)
+    ending = finished(fake)
+    assert met, f"the run never came by {op}: {sorted(set(fake.journal.events()))}"
+    fake.assert_settled()
     assert ending.reason not in ("internal_error", "cancelled")
-    told = [*bodies(stage, Outcome, op), *bodies(stage, Observation, op)]
+    told = [*bodies(fake, Outcome, op), *bodies(fake, Observation, op)]
     assert any(each.reason == "record_refused" and "too large" in (each.error or "") for each in told)
 
 
@@ -352,7 +352,7 @@ EFFECTS = (
 
 @pytest.mark.parametrize("op", EFFECTS)
 def test_an_intent_that_no_record_holds_is_never_acted_on(op: Op) -> None:
-    stage, met, acted = eventful(op), [], []
+    fake, met, acted = eventful(op), [], []
 
     def grow(do: Do) -> Do:
         if do.op != op:
@@ -365,12 +365,12 @@ def test_an_intent_that_no_record_holds_is_never_acted_on(op: Op) -> None:
         acted.append(done)
         return result
 
-    stage.lifecycle = meddled(stage.lifecycle, change, grow)
-    ending = stage.process() if op in (Op.FETCH_LOG, Op.PULL_ARTIFACT) else finished(stage)
+    fake.lifecycle = meddled(fake.lifecycle, change, grow)
+    ending = fake.process() if op in (Op.FETCH_LOG, Op.PULL_ARTIFACT) else finished(fake)
     assert ending.closed or ending.exit_code == 75, "results that cannot be asked for wait in the stopped pod"
-    stage.assert_settled()
+    fake.assert_settled()
     assert met and op not in acted
-    told = bodies(stage, Outcome, op)
+    told = bodies(fake, Outcome, op)
     assert told and all("not begun" in each.error and each.status == "failed" for each in told)
 
 
@@ -394,25 +394,25 @@ def test_an_intent_that_no_record_holds_is_never_acted_on(op: Op) -> None:
 def test_an_ending_that_nobody_asked_for_says_what_happened(
     after: float, detail: dict[str, Any], reason: str, exit_code: int, words: str
 ) -> None:
-    stage = FakeWorld(FakeJob(seconds=300.0), lifecycle={"on_failure": "preserve", "on_success": "preserve"})
-    stage.control.ask_after(after, "release", how="stop", **detail)
-    ending = finished(stage)
+    fake = FakeWorld(FakeJob(seconds=300.0), lifecycle={"on_failure": "preserve", "on_success": "preserve"})
+    fake.control.ask_after(after, "release", how="stop", **detail)
+    ending = finished(fake)
     assert (ending.reason, ending.exit_code) == (reason, exit_code)
-    move = next(each for each in bodies(stage, Transition) if each.trigger == "cancel")
-    assert move.why == words and stage.facts.ending.text == words
-    assert {pod.status for pod in stage.cloud.pods.values()} <= {"EXITED", "TERMINATED"}
-    stage.assert_settled()
+    move = next(each for each in bodies(fake, Transition) if each.trigger == "cancel")
+    assert move.why == words and fake.facts.ending.text == words
+    assert {pod.status for pod in fake.cloud.pods.values()} <= {"EXITED", "TERMINATED"}
+    fake.assert_settled()
     if reason != "cancelled":
-        assert why_not_kept(stage.facts) in (None, NO_MORE_TIME[stage.facts.ending.reason])  # type: ignore[index]
+        assert why_not_kept(fake.facts) in (None, NO_MORE_TIME[fake.facts.ending.reason])  # type: ignore[index]
 
 
 def test_results_that_a_fault_of_rpd_left_behind_are_not_deleted_by_the_word_for_a_failed_job() -> None:
-    stage = FakeWorld(
+    fake = FakeWorld(
         FakeJob(seconds=300.0, artifacts={"/workspace/out": "corrupt"}), lifecycle={"on_failure": "delete"}
     )
-    stage.control.ask_after(60.0, "release", how="stop", internal_error=True)
-    assert stage.process().exit_code == 75
-    assert stage.process(command="resume").exit_code == 75
-    assert stage.cloud.only().status == "EXITED" and stage.facts.uncollected
-    stage.remote.job.artifacts.clear()
-    assert ended(stage.finish()) == ("failed", "internal_error", 1)
+    fake.control.ask_after(60.0, "release", how="stop", internal_error=True)
+    assert fake.process().exit_code == 75
+    assert fake.process(command="resume").exit_code == 75
+    assert fake.cloud.only().status == "EXITED" and fake.facts.uncollected
+    fake.remote.job.artifacts.clear()
+    assert ended(fake.finish()) == ("failed", "internal_error", 1)

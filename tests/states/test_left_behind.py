@@ -25,43 +25,43 @@ MODEL = {"label": "model", "remote_path": "/workspace/out", "local_path": "/tmp/
 
 def life(kind: str, extra: dict[str, Any] = EXTRA, *, exit_code: int = 0, **lifecycle: Any) -> FakeWorld:
     job = FakeJob(exit_code=exit_code, artifacts={"/workspace/plots": kind})
-    stage = FakeWorld(job, artifacts=[MODEL, extra], lifecycle=lifecycle, notify={"command": "cat"})
-    stage.process()
-    return stage
+    fake = FakeWorld(job, artifacts=[MODEL, extra], lifecycle=lifecycle, notify={"command": "cat"})
+    fake.process()
+    return fake
 
 
-def words(stage: FakeWorld) -> str:
-    return "\n".join(last_words(stage.facts, stage.clock.now()))
+def words(fake: FakeWorld) -> str:
+    return "\n".join(last_words(fake.facts, fake.clock.now()))
 
 
 @pytest.mark.parametrize("extra", [EXTRA, {**EXTRA, "local_path": "/tmp/plots"}], ids=["bucket", "here"])
 def test_a_success_does_not_destroy_them_and_says_where_they_are(extra: dict[str, Any]) -> None:
-    stage = life("corrupt", extra)
-    assert (stage.facts.report.outcome, stage.facts.report.exit_code) == ("succeeded", 0)
-    assert stage.cloud.only().status == "EXITED", "they are nowhere else"
+    fake = life("corrupt", extra)
+    assert (fake.facts.report.outcome, fake.facts.report.exit_code) == ("succeeded", 0)
+    assert fake.cloud.only().status == "EXITED", "they are nowhere else"
     place = BUCKET if extra is EXTRA else "/tmp/plots"
-    assert f"warning: artifact plots is not at {place}: " in words(stage)
-    assert "in the stopped pod alone" in words(stage) and "rpd release" in words(stage)
-    assert "results that nobody has collected are on it" in words(stage)
+    assert f"warning: artifact plots is not at {place}: " in words(fake)
+    assert "in the stopped pod alone" in words(fake) and "rpd release" in words(fake)
+    assert "results that nobody has collected are on it" in words(fake)
 
 
 @pytest.mark.parametrize("kind", ["ok", "missing", "empty"])
 def test_what_arrived_or_was_not_there_keeps_no_pod(kind: str) -> None:
-    stage = life(kind)
-    assert stage.cloud.only().status == "TERMINATED" and "warning" not in words(stage)
+    fake = life(kind)
+    assert fake.cloud.only().status == "TERMINATED" and "warning" not in words(fake)
 
 
 def test_what_may_not_be_created_here_keeps_it_too() -> None:
-    stage = life("refused")
-    assert (stage.facts.report.outcome, stage.cloud.only().status) == ("succeeded", "EXITED")
-    assert "in the stopped pod alone" in words(stage)
+    fake = life("refused")
+    assert (fake.facts.report.outcome, fake.cloud.only().status) == ("succeeded", "EXITED")
+    assert "in the stopped pod alone" in words(fake)
 
 
 def test_a_failed_job_whose_file_says_delete_takes_them_along_and_says_so() -> None:
-    stage = life("corrupt", exit_code=3, on_failure="delete")
-    assert stage.cloud.only().status == "TERMINATED"
-    assert f"warning: artifact plots is not at {BUCKET}: " in words(stage)
-    assert "in the stopped pod alone" not in words(stage)
+    fake = life("corrupt", exit_code=3, on_failure="delete")
+    assert fake.cloud.only().status == "TERMINATED"
+    assert f"warning: artifact plots is not at {BUCKET}: " in words(fake)
+    assert "in the stopped pod alone" not in words(fake)
 
 
 def test_the_next_run_of_the_file_does_not_take_their_pod_up() -> None:
@@ -72,17 +72,17 @@ def test_the_next_run_of_the_file_does_not_take_their_pod_up() -> None:
 def test_whoever_is_told_of_the_end_hears_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[Notice] = []
     job = FakeJob(artifacts={"/workspace/plots": "corrupt"})
-    stage = FakeWorld(job, artifacts=[MODEL, EXTRA], notify={"command": "cat"})
-    monkeypatch.setattr(stage.workspace, "notify", lambda notice: bool(told.append(notice)) or True)
-    stage.process()
+    fake = FakeWorld(job, artifacts=[MODEL, EXTRA], notify={"command": "cat"})
+    monkeypatch.setattr(fake.workspace, "notify", lambda notice: bool(told.append(notice)) or True)
+    fake.process()
     assert [notice.what for notice in told] == ["end"]
     assert f"artifact plots is not at {BUCKET}: " in told[0].text
 
 
 def test_the_manifest_says_what_became_of_them() -> None:
-    stage = life("corrupt")
-    assert stage.workspace.manifest is not None
-    _, extra = stage.workspace.manifest["artifacts"]
+    fake = life("corrupt")
+    assert fake.workspace.manifest is not None
+    _, extra = fake.workspace.manifest["artifacts"]
     assert extra["status"] == "failed" and extra["error"]
 
 

@@ -31,9 +31,9 @@ GPU = "RTX A5000"
 SHORT = {"cost_cap_usd": 10.0, "ssh_ready_timeout_sec": 60}
 
 
-def places(stage: FakeWorld) -> list[tuple[str, ...]]:
+def places(fake: FakeWorld) -> list[tuple[str, ...]]:
     """The data centers of each order."""
-    return [tuple(each.args["order"]["datacenter_ids"]) for each in bodies(stage, Intent, Op.CREATE_POD)]
+    return [tuple(each.args["order"]["datacenter_ids"]) for each in bodies(fake, Intent, Op.CREATE_POD)]
 
 
 def one_gpu(*datacenters: str, job: FakeJob | None = None, **config: Any) -> FakeWorld:
@@ -42,56 +42,56 @@ def one_gpu(*datacenters: str, job: FakeJob | None = None, **config: Any) -> Fak
 
 
 def test_the_second_order_for_anywhere_names_the_other_data_centers() -> None:
-    stage = one_gpu()
-    stage.cloud.boot_seconds = [1e9, 20.0]
-    assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
-    assert places(stage) == [(), ("EU-SE-1", "US-TX-3")]
-    stage.assert_settled()
+    fake = one_gpu()
+    fake.cloud.boot_seconds = [1e9, 20.0]
+    assert ended(fake.process()) == ("succeeded", "job_succeeded", 0)
+    assert places(fake) == [(), ("EU-SE-1", "US-TX-3")]
+    fake.assert_settled()
 
 
 def test_each_failure_leaves_fewer_places_and_at_last_any_will_do() -> None:
-    stage = one_gpu(provision={"attempts": 5})
-    stage.cloud.boot_seconds = [1e9]
-    assert ended(stage.process()) == ("refused", "hosts_never_booted", 6)
-    assert places(stage) == [(), ("EU-SE-1", "US-TX-3"), ("US-TX-3",), (), ()]
-    stage.assert_settled()
+    fake = one_gpu(provision={"attempts": 5})
+    fake.cloud.boot_seconds = [1e9]
+    assert ended(fake.process()) == ("refused", "hosts_never_booted", 6)
+    assert places(fake) == [(), ("EU-SE-1", "US-TX-3"), ("US-TX-3",), (), ()]
+    fake.assert_settled()
 
 
 def test_no_stock_elsewhere_leads_back_to_any_place() -> None:
-    stage = one_gpu()
-    stage.cloud.boot_seconds = [1e9, 20.0]
-    stage.cloud.plan("create", "work", NO_CAPACITY)
-    assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
-    assert places(stage) == [(), ("EU-SE-1", "US-TX-3"), ()]
+    fake = one_gpu()
+    fake.cloud.boot_seconds = [1e9, 20.0]
+    fake.cloud.plan("create", "work", NO_CAPACITY)
+    assert ended(fake.process()) == ("succeeded", "job_succeeded", 0)
+    assert places(fake) == [(), ("EU-SE-1", "US-TX-3"), ()]
 
 
 def test_a_catalog_that_cannot_be_read_keeps_nobody_from_another_host() -> None:
-    stage = one_gpu()
-    stage.cloud.boot_seconds = [1e9, 20.0]
-    stage.cloud.broken["datacenters"] = Unavailable("503", reason="server_error", retryable=True)
-    assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
-    assert places(stage) == [(), ()]
+    fake = one_gpu()
+    fake.cloud.boot_seconds = [1e9, 20.0]
+    fake.cloud.broken["datacenters"] = Unavailable("503", reason="server_error", retryable=True)
+    assert ended(fake.process()) == ("succeeded", "job_succeeded", 0)
+    assert places(fake) == [(), ()]
 
 
-def met_before(stage: FakeWorld, seconds: float) -> None:
+def met_before(fake: FakeWorld, seconds: float) -> None:
     """An earlier run had no luck in Romania, so long ago."""
     place = BadPlace(GPU, "EU-RO-1", "SECURE", START_WALL - seconds)
-    stage.opened.options["bad_places"] = [msgspec.to_builtins(place)]
+    fake.opened.options["bad_places"] = [msgspec.to_builtins(place)]
 
 
 def test_data_centers_that_the_job_names_are_kept_to_in_another_order() -> None:
-    stage = one_gpu("EU-RO-1", "US-TX-3")
-    met_before(stage, 60.0)
-    assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
-    assert places(stage) == [("US-TX-3",)]
+    fake = one_gpu("EU-RO-1", "US-TX-3")
+    met_before(fake, 60.0)
+    assert ended(fake.process()) == ("succeeded", "job_succeeded", 0)
+    assert places(fake) == [("US-TX-3",)]
 
 
 @pytest.mark.parametrize(("age", "orders"), [(60.0, [("EU-SE-1", "US-TX-3")]), (REMEMBERED_SECONDS + 1.0, [()])])
 def test_what_an_earlier_run_has_met_counts_for_an_hour(age: float, orders: list[Any]) -> None:
-    stage = one_gpu()
-    met_before(stage, age)
-    assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
-    assert places(stage) == orders
+    fake = one_gpu()
+    met_before(fake, age)
+    assert ended(fake.process()) == ("succeeded", "job_succeeded", 0)
+    assert places(fake) == orders
 
 
 def test_another_gpu_type_a_network_volume_and_the_other_cloud_are_ordered_as_ever() -> None:
@@ -135,17 +135,17 @@ def test_a_command_that_judges_the_host_leads_to_the_next_one(where: str) -> Non
         "health": {"provision": {"health": "cuda"}},
     }[where]
     job = FakeJob(commands={CUDA_CHECK if where == "health" else "nvidia-smi -q": 1})
-    stage = one_gpu(job=job, **config)
+    fake = one_gpu(job=job, **config)
 
     def mend(pod: Any) -> None:
-        if len(stage.cloud.pods) == 2:
+        if len(fake.cloud.pods) == 2:
             job.commands.clear()
 
-    stage.cloud.container_begins = both(stage.cloud.container_begins, mend)
-    assert ended(stage.process()) == ("succeeded", "job_succeeded", 0)
-    assert places(stage) == [(), ("EU-SE-1", "US-TX-3")]
-    assert [pod.status for pod in stage.cloud.pods.values()] == ["TERMINATED", "TERMINATED"]
-    stage.assert_settled()
+    fake.cloud.container_begins = both(fake.cloud.container_begins, mend)
+    assert ended(fake.process()) == ("succeeded", "job_succeeded", 0)
+    assert places(fake) == [(), ("EU-SE-1", "US-TX-3")]
+    assert [pod.status for pod in fake.cloud.pods.values()] == ["TERMINATED", "TERMINATED"]
+    fake.assert_settled()
 
 
 def both(first: Any, second: Any) -> Any:
@@ -158,17 +158,17 @@ def both(first: Any, second: Any) -> Any:
 
 def test_hosts_that_all_fail_it_are_told_by_the_commands_words() -> None:
     job = FakeJob(commands={"nvidia-smi -q": 9}, tail=("Unable to determine the device handle",))
-    stage = one_gpu(job=job, preflight=[{"command": "nvidia-smi -q", "on_failure": "next_host"}])
-    assert ended(stage.process()) == ("refused", "hosts_never_booted", 6)
-    assert len(stage.cloud.pods) == 2 and not stage.remote.starts
-    words = "\n".join(last_words(stage.facts, stage.clock.now()))
+    fake = one_gpu(job=job, preflight=[{"command": "nvidia-smi -q", "on_failure": "next_host"}])
+    assert ended(fake.process()) == ("refused", "hosts_never_booted", 6)
+    assert len(fake.cloud.pods) == 2 and not fake.remote.starts
+    words = "\n".join(last_words(fake.facts, fake.clock.now()))
     assert "preflight command 1 exited with 9: Unable to determine the device handle" in words
 
 
 def test_a_command_that_does_not_judge_the_host_ends_the_run() -> None:
-    stage = one_gpu(job=FakeJob(commands={"nvidia-smi": 9}))
-    assert ended(stage.process()) == ("failed", "preflight", 5)
-    assert len(stage.cloud.pods) == 1
+    fake = one_gpu(job=FakeJob(commands={"nvidia-smi": 9}))
+    assert ended(fake.process()) == ("failed", "preflight", 5)
+    assert len(fake.cloud.pods) == 1
 
 
 def test_a_host_with_a_past_launch_is_not_given_away() -> None:

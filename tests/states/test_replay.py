@@ -20,9 +20,9 @@ DURABLE = (
 
 @pytest.mark.parametrize("life", (*QUICK, *LONG))
 def test_durable_facts_are_the_same_live_and_replayed(life: Life) -> None:
-    stage = life()
-    stage.process()
-    live, replayed = stage.facts, stage.replayed()
+    fake = life()
+    fake.process()
+    live, replayed = fake.facts, fake.replayed()
     for name in DURABLE:
         assert attrgetter(name)(live) == attrgetter(name)(replayed), name
     for name, pod in live.pods.items():
@@ -34,17 +34,17 @@ def test_durable_facts_are_the_same_live_and_replayed(life: Life) -> None:
 @pytest.mark.parametrize("life", (*QUICK, *LONG))
 def test_at_every_record_the_next_step_is_the_same(life: Life) -> None:
     """A process that just read the journal decides what the living one decides, except that it may look again first."""
-    stage = life()
+    fake = life()
     decisions: list[tuple[int, Decision]] = []
-    stage.hear_decision = lambda decision: decisions.append((len(stage.journal.lines), decision))
-    stage.process()
+    fake.hear_decision = lambda decision: decisions.append((len(fake.journal.lines), decision))
+    fake.process()
     by_record = dict(decisions)  # the last decision at each length, after looking
-    lines = list(stage.journal.lines)
+    lines = list(fake.journal.lines)
     for length, decision in by_record.items():
-        stage.journal.lines = lines[:length]
-        facts = stage.replayed()
-        at = stage.journal.records()[-1].at
-        again = stage.decide(facts.state, facts, at)
+        fake.journal.lines = lines[:length]
+        facts = fake.replayed()
+        at = fake.journal.records()[-1].at
+        again = fake.decide(facts.state, facts, at)
         if isinstance(again, Look | Wait) or isinstance(decision, Wait | Look):
             continue
         assert type(again) is type(decision), (length, decision, again)

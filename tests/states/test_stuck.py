@@ -31,45 +31,45 @@ class TooLong(Exception):
     """The clock was stopped: the run goes in circles."""
 
 
-def stop_after(stage: FakeWorld, seconds: float) -> None:
+def stop_after(fake: FakeWorld, seconds: float) -> None:
     def stop() -> None:
         raise TooLong
 
-    stage.clock.after(seconds, stop)
+    fake.clock.after(seconds, stop)
 
 
-def with_stuck_twin(stage: FakeWorld, answer: RpdError | None) -> FakeWorld:
+def with_stuck_twin(fake: FakeWorld, answer: RpdError | None) -> FakeWorld:
     """The cloud makes two pods, and answers every delete of the second one like this, without doing it."""
-    stage.cloud.plan("create", "twin:0")
-    shipped = stage.cloud.delete
+    fake.cloud.plan("create", "twin:0")
+    shipped = fake.cloud.delete
 
     def delete(pod_id: str) -> None:
-        if stage.cloud.pods[pod_id].twin_of is None:
+        if fake.cloud.pods[pod_id].twin_of is None:
             shipped(pod_id)
             return
-        stage.clock.advance(0.1)
+        fake.clock.advance(0.1)
         if answer is not None:
             raise answer
 
-    stage.cloud.delete = delete  # type: ignore[method-assign]
-    return stage
+    fake.cloud.delete = delete  # type: ignore[method-assign]
+    return fake
 
 
 @pytest.mark.parametrize("answer", [Refused("it is locked", reason="conflict"), None], ids=["refused", "ignored"])
 def test_a_twin_that_is_not_let_go_of_keeps_no_other_pod(answer: RpdError | None) -> None:
-    stage = with_stuck_twin(FakeWorld(FakeJob(seconds=300.0)), answer)
-    stage.remote.switch_probe = "no key"  # no switch helps either
-    ending = stage.process()
+    fake = with_stuck_twin(FakeWorld(FakeJob(seconds=300.0)), answer)
+    fake.remote.switch_probe = "no key"  # no switch helps either
+    ending = fake.process()
     assert (ending.closed, ending.exit_code) == (False, 8)
-    main = next(pod for pod in stage.cloud.pods.values() if pod.twin_of is None)
+    main = next(pod for pod in fake.cloud.pods.values() if pod.twin_of is None)
     assert main.status == "TERMINATED"
 
 
 def test_a_detach_does_not_wait_for_ever_for_a_twin() -> None:
-    stage = with_stuck_twin(FakeWorld(FakeJob(seconds=1800.0)), None)
-    stage.clock.after(100.0, lambda: stage.control.ask("detach"))
-    stop_after(stage, 1000.0)
-    ending = stage.process()
+    fake = with_stuck_twin(FakeWorld(FakeJob(seconds=1800.0)), None)
+    fake.clock.after(100.0, lambda: fake.control.ask("detach"))
+    stop_after(fake, 1000.0)
+    ending = fake.process()
     assert (ending.closed, ending.exit_code) == (False, 8), "the twin bills, and is owed"
 
 
@@ -84,9 +84,9 @@ def test_a_moved_pod_is_no_twin_to_be_deleted() -> None:
 
 @pytest.mark.parametrize(("seconds", "pods"), [(480.0, 1), (900.0, 1)])
 def test_a_log_that_is_empty_for_want_of_a_way_ends_no_outage(seconds: float, pods: int) -> None:
-    stage = FakeWorld(FakeJob(seconds=240.0), **DELETE)
-    stage.cloud.boot_seconds = [200.0]
-    shipped = stage.cloud.pod_log
+    fake = FakeWorld(FakeJob(seconds=240.0), **DELETE)
+    fake.cloud.boot_seconds = [200.0]
+    shipped = fake.cloud.pod_log
 
     def pod_log(pod_id: str, lines: int) -> PodLog:
         try:
@@ -94,77 +94,77 @@ def test_a_log_that_is_empty_for_want_of_a_way_ends_no_outage(seconds: float, po
         except RpdError:
             return PodLog()  # as the real one does
 
-    stage.cloud.pod_log = pod_log  # type: ignore[method-assign]
+    fake.cloud.pod_log = pod_log  # type: ignore[method-assign]
 
     def begin() -> None:
-        stage.cloud.lose_api(seconds)
-        stage.remote.lose_link(seconds)
+        fake.cloud.lose_api(seconds)
+        fake.remote.lose_link(seconds)
 
-    once_in(stage, State.BOOT, begin)
-    ending = stage.process()
-    assert len(stage.cloud.pods) == pods
+    once_in(fake, State.BOOT, begin)
+    ending = fake.process()
+    assert len(fake.cloud.pods) == pods
     assert ending.outcome == "succeeded" if seconds < 600.0 else ending.reason == "cloud_unreachable"
 
 
 def test_an_api_that_answers_with_errors_costs_no_healthy_host() -> None:
-    stage = FakeWorld(FakeJob(seconds=240.0), budget={"ssh_ready_timeout_sec": 300})
-    stage.cloud.boot_seconds = [100.0]
+    fake = FakeWorld(FakeJob(seconds=240.0), budget={"ssh_ready_timeout_sec": 300})
+    fake.cloud.boot_seconds = [100.0]
 
     def begin() -> None:
-        stage.cloud.broken["get"] = Unavailable("503", reason="server_error", retryable=True)
-        stage.clock.after(480.0, lambda: stage.cloud.broken.pop("get"))
+        fake.cloud.broken["get"] = Unavailable("503", reason="server_error", retryable=True)
+        fake.clock.after(480.0, lambda: fake.cloud.broken.pop("get"))
 
-    once_in(stage, State.BOOT, begin)
-    assert stage.process().outcome == "succeeded"
-    assert len(stage.cloud.pods) == 1
+    once_in(fake, State.BOOT, begin)
+    assert fake.process().outcome == "succeeded"
+    assert len(fake.cloud.pods) == 1
 
 
 def test_a_push_whose_link_breaks_after_minutes_each_time_comes_to_an_end() -> None:
-    stage = FakeWorld(FakeJob(), budget=RICH)
+    fake = FakeWorld(FakeJob(), budget=RICH)
 
     def push(target: Any, tree: Any) -> None:
-        stage.remote._reach(target, effect=True)
-        stage.clock.advance(310.0)
+        fake.remote._reach(target, effect=True)
+        fake.clock.advance(310.0)
         raise Ambiguous("the link was lost", reason="link_lost")
 
-    stage.remote.push = push  # type: ignore[assignment,method-assign]
-    stop_after(stage, 2 * 3600.0)
-    ending = stage.process()
-    assert ending.reason == "pod_unreachable" and stage.cloud.billing == []
+    fake.remote.push = push  # type: ignore[assignment,method-assign]
+    stop_after(fake, 2 * 3600.0)
+    ending = fake.process()
+    assert ending.reason == "pod_unreachable" and fake.cloud.billing == []
 
 
-def slowly(stage: FakeWorld, seconds: float) -> list[str]:
+def slowly(fake: FakeWorld, seconds: float) -> list[str]:
     """Each pull takes so long; which were asked for."""
-    shipped: Callable[..., Any] = stage.remote.pull
+    shipped: Callable[..., Any] = fake.remote.pull
     tried: list[str] = []
 
     def pull(target: Any, pull: Pull) -> Any:
         tried.append(pull.label)
         for _ in range(int(seconds / 10.0)):
-            stage.clock.advance(10.0)
-            stage.remote.switch.owner_was_here(stage.cloud.only())
+            fake.clock.advance(10.0)
+            fake.remote.switch.owner_was_here(fake.cloud.only())
         return shipped(target, pull)
 
-    stage.remote.pull = pull  # type: ignore[method-assign]
+    fake.remote.pull = pull  # type: ignore[method-assign]
     return tried
 
 
 @pytest.mark.parametrize("exit_code", [0, 3])
 def test_many_minutes_of_results_are_all_fetched(exit_code: int) -> None:
-    stage = FakeWorld(FakeJob(exit_code=exit_code), artifacts=THREE, **DELETE)
-    tried = slowly(stage, 400.0)
-    stage.process()
+    fake = FakeWorld(FakeJob(exit_code=exit_code), artifacts=THREE, **DELETE)
+    tried = slowly(fake, 400.0)
+    fake.process()
     assert [label for label in tried if label in "abc"] == ["a", "b", "c"]
-    assert {"a", "b", "c"} <= set(stage.facts.results.pulled)
+    assert {"a", "b", "c"} <= set(fake.facts.results.pulled)
 
 
 @pytest.mark.parametrize("after", [10.0, 95.0])
 def test_results_that_were_not_tried_for_want_of_patience_stay(after: float) -> None:
-    stage = FakeWorld(FakeJob(exit_code=3), artifacts=THREE, **DELETE)
-    slowly(stage, 90.0)
-    once_in(stage, State.COLLECT, lambda: stage.clock.after(after, lambda: stage.control.ask("interrupt")))
-    stage.process()
-    assert stage.facts.uncollected and stage.cloud.only().status == "EXITED"
+    fake = FakeWorld(FakeJob(exit_code=3), artifacts=THREE, **DELETE)
+    slowly(fake, 90.0)
+    once_in(fake, State.COLLECT, lambda: fake.clock.after(after, lambda: fake.control.ask("interrupt")))
+    fake.process()
+    assert fake.facts.uncollected and fake.cloud.only().status == "EXITED"
 
 
 def test_a_secret_in_memory_does_not_keep_a_pod_from_being_told_blindly() -> None:
@@ -181,15 +181,15 @@ def test_a_new_container_with_the_host_key_of_its_image_is_prepared_anew(
     state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fake_remote, "_host_key", lambda pod: f"SHA256:{pod.id}")
-    stage = FakeWorld(FakeJob(seconds=600.0))
-    once_in(stage, state, lambda: stage.clock.after(0.3, lambda: stage.cloud.renew_container(stage.cloud.only())))
+    fake = FakeWorld(FakeJob(seconds=600.0))
+    once_in(fake, state, lambda: fake.clock.after(0.3, lambda: fake.cloud.renew_container(fake.cloud.only())))
     disks: list[dict[str, Any]] = []
-    launch = stage.remote.launch
+    launch = fake.remote.launch
 
     def spy(target: Any, order: Any) -> Any:
-        disks.append(dict(stage.cloud.only().disk))
+        disks.append(dict(fake.cloud.only().disk))
         return launch(target, order)
 
-    stage.remote.launch = spy  # type: ignore[method-assign]
-    assert stage.process().outcome == "succeeded"
+    fake.remote.launch = spy  # type: ignore[method-assign]
+    assert fake.process().outcome == "succeeded"
     assert "step pip install ." in disks[0], "the job runs in a container that has seen its setup"

@@ -23,14 +23,14 @@ QUIET_SECONDS = 180.0
 
 def stage_with_twin(late_seconds: float = 0.0, seconds: float = HOUR, **config: object) -> FakeWorld:
     """A job of an hour, in one of two pods that its create has made."""
-    stage = FakeWorld(FakeJob(seconds=seconds), **config)
-    stage.cloud.plan("create", f"twin:{late_seconds}")
-    return stage
+    fake = FakeWorld(FakeJob(seconds=seconds), **config)
+    fake.cloud.plan("create", f"twin:{late_seconds}")
+    return fake
 
 
-def both(stage: FakeWorld) -> tuple[FakePod, FakePod]:
+def both(fake: FakeWorld) -> tuple[FakePod, FakePod]:
     """The pod of the run, and its twin."""
-    pod, twin = stage.cloud.pods.values()
+    pod, twin = fake.cloud.pods.values()
     assert twin.twin_of == pod.id
     return pod, twin
 
@@ -41,113 +41,113 @@ def billed(pod: FakePod) -> float:
 
 
 def test_a_twin_is_deleted_while_its_pod_boots() -> None:
-    stage = stage_with_twin()
-    assert stage.process().outcome == "succeeded"
-    pod, twin = both(stage)
+    fake = stage_with_twin()
+    assert fake.process().outcome == "succeeded"
+    pod, twin = both(fake)
     assert billed(twin) < 20.0 and billed(pod) > HOUR
-    assert len(stage.remote.starts) == 1
-    stage.assert_settled()
+    assert len(fake.remote.starts) == 1
+    fake.assert_settled()
 
 
 @pytest.mark.parametrize("late", [60.0, 150.0])
 def test_a_twin_that_is_shown_late_is_deleted_when_the_quiet_window_is_over(late: float) -> None:
-    stage = stage_with_twin(late)
-    assert stage.process().outcome == "succeeded"
-    assert billed(both(stage)[1]) < QUIET_SECONDS + 20.0
-    stage.assert_settled()
+    fake = stage_with_twin(late)
+    assert fake.process().outcome == "succeeded"
+    assert billed(both(fake)[1]) < QUIET_SECONDS + 20.0
+    fake.assert_settled()
 
 
 def test_what_a_twin_costs_counts_and_its_debt_is_opened_and_closed_with_proof() -> None:
-    stage = stage_with_twin(100.0)
-    stage.process()
-    pod, twin = both(stage)
-    now = stage.clock.now()
-    seconds, dollars = used(stage.facts, now)
+    fake = stage_with_twin(100.0)
+    fake.process()
+    pod, twin = both(fake)
+    now = fake.clock.now()
+    seconds, dollars = used(fake.facts, now)
     assert seconds == pytest.approx(billed(pod) + billed(twin), abs=1.0)
     disks = 40 * 0.10 / 730.0
     assert dollars == pytest.approx((0.27 + disks) * seconds / HOUR, rel=0.001)
-    assert spent_usd(stage.replayed(), now) == pytest.approx(dollars)
+    assert spent_usd(fake.replayed(), now) == pytest.approx(dollars)
     key = f"{pod.order.name}#{twin.id}"
-    changes = [(r.event, c) for r in stage.journal.records() for c in getattr(r.body, "debts", ()) if c.key == key]
+    changes = [(r.event, c) for r in fake.journal.records() for c in getattr(r.body, "debts", ()) if c.key == key]
     (seen, opened), (proved, closed) = changes
     assert (opened.change, opened.kind, opened.usd_per_hour, closed.change) == ("open", "compute", 0.27, "close")
     assert seen == proved == "survey_seen" or seen == proved, (seen, proved)
     assert closed.proof is not None and closed.proof.startswith("absent by id, seen 3 times over ")
-    assert stage.workspace.manifest is not None
-    assert [(each["id"], each["name"]) for each in stage.workspace.manifest["pods"]] == [
+    assert fake.workspace.manifest is not None
+    assert [(each["id"], each["name"]) for each in fake.workspace.manifest["pods"]] == [
         (pod.id, pod.order.name),
         (twin.id, key),
     ]
-    assert stage.workspace.manifest["pods"][1]["billed_seconds"] == pytest.approx(billed(twin), abs=1.0)
-    assert stage.workspace.manifest["pod_id"] == pod.id
+    assert fake.workspace.manifest["pods"][1]["billed_seconds"] == pytest.approx(billed(twin), abs=1.0)
+    assert fake.workspace.manifest["pod_id"] == pod.id
 
 
 def test_the_budget_counts_a_twin() -> None:
     """It was shown late, when it had computed for as long as the pod itself."""
-    stage = stage_with_twin(150.0, budget={"max_usd": 10.0, "max_runtime_minutes": 10})
-    assert stage.process().reason == "budget"
-    pod, twin = both(stage)
+    fake = stage_with_twin(150.0, budget={"max_usd": 10.0, "max_runtime_minutes": 10})
+    assert fake.process().reason == "budget"
+    pod, twin = both(fake)
     assert billed(pod) + billed(twin) == pytest.approx(600.0, abs=40.0)
-    stage.assert_settled()
+    fake.assert_settled()
 
 
 @pytest.mark.parametrize("how", ["boot", "late"])
 def test_a_preserved_pod_is_left_up_alone(how: str) -> None:
-    stage = stage_with_twin(0.0 if how == "boot" else 150.0, 30.0, lifecycle=PRESERVE)
-    ending = stage.process()
+    fake = stage_with_twin(0.0 if how == "boot" else 150.0, 30.0, lifecycle=PRESERVE)
+    ending = fake.process()
     assert (ending.closed, ending.exit_code) == (False, 0)
-    pod, twin = both(stage)
+    pod, twin = both(fake)
     assert (pod.is_billing, twin.is_billing) == (True, False)
-    assert stage.compute_debts == [pod.order.name]
-    stage.clock.advance(HOUR)
-    assert stage.finish().closed
-    assert not stage.cloud.billing and not stage.compute_debts
+    assert fake.compute_debts == [pod.order.name]
+    fake.clock.advance(HOUR)
+    assert fake.finish().closed
+    assert not fake.cloud.billing and not fake.compute_debts
 
 
 @pytest.mark.parametrize("late", [0.0, 20.0, 90.0])
 def test_a_detached_pod_is_left_up_alone(late: float) -> None:
-    stage = stage_with_twin(late)
-    stage.clock.after(100.0, lambda: stage.control.ask("detach"))
-    ending = stage.process()
+    fake = stage_with_twin(late)
+    fake.clock.after(100.0, lambda: fake.control.ask("detach"))
+    ending = fake.process()
     assert (ending.closed, ending.exit_code) == (False, 75)
-    pod, twin = both(stage)
+    pod, twin = both(fake)
     assert (pod.is_billing, twin.is_billing) == (True, False)
-    assert stage.compute_debts == [pod.order.name]
+    assert fake.compute_debts == [pod.order.name]
 
 
 def test_a_twin_that_is_shown_after_its_run_was_detached_is_found_by_the_next_process() -> None:
-    stage = stage_with_twin(150.0)
-    stage.clock.after(60.0, lambda: stage.control.ask("detach"))
-    assert stage.process().exit_code == 75
-    stage.clock.advance(200.0)
-    stage.process("gc", command="gc")
-    pod, twin = both(stage)
+    fake = stage_with_twin(150.0)
+    fake.clock.after(60.0, lambda: fake.control.ask("detach"))
+    assert fake.process().exit_code == 75
+    fake.clock.advance(200.0)
+    fake.process("gc", command="gc")
+    pod, twin = both(fake)
     assert (pod.is_billing, twin.is_billing) == (True, False), "the job still runs, and its pod is spared"
 
 
 def test_a_survey_that_fails_is_tried_again_and_ends_no_run() -> None:
-    stage = stage_with_twin()
-    stage.cloud.plan("list", *[Unavailable("503", reason="server_error")] * 4)
-    assert stage.process().outcome == "succeeded"
-    assert billed(both(stage)[1]) < 300.0
-    stage.assert_settled()
+    fake = stage_with_twin()
+    fake.cloud.plan("list", *[Unavailable("503", reason="server_error")] * 4)
+    assert fake.process().outcome == "succeeded"
+    assert billed(both(fake)[1]) < 300.0
+    fake.assert_settled()
 
 
 def test_a_key_that_may_not_list_for_a_while_does_not_end_the_release() -> None:
-    stage = stage_with_twin()
-    stage.cloud.plan("list", *[Refused("no", reason="key_refused")] * 2)
-    assert stage.process().outcome == "succeeded"
-    stage.assert_settled()
+    fake = stage_with_twin()
+    fake.cloud.plan("list", *[Refused("no", reason="key_refused")] * 2)
+    assert fake.process().outcome == "succeeded"
+    fake.assert_settled()
 
 
 def test_a_cloud_that_kept_a_twin_for_long_is_still_told_to_let_go_of_the_pod() -> None:
-    stage = stage_with_twin()
-    stage.cloud.plan("delete", *["ignored"] * 60)
-    stage.clock.after(HOUR + 20.0, lambda: stage.cloud.plans.clear())
-    assert stage.process().closed
-    assert not stage.cloud.billing
-    pod, twin = both(stage)
-    seconds = used(stage.facts, stage.clock.now())[0]
+    fake = stage_with_twin()
+    fake.cloud.plan("delete", *["ignored"] * 60)
+    fake.clock.after(HOUR + 20.0, lambda: fake.cloud.plans.clear())
+    assert fake.process().closed
+    assert not fake.cloud.billing
+    pod, twin = both(fake)
+    seconds = used(fake.facts, fake.clock.now())[0]
     assert seconds == pytest.approx(billed(pod) + billed(twin), abs=5.0)
 
 
@@ -172,66 +172,64 @@ def test_a_survey_that_could_not_tell_of_all_pods_is_no_miss_of_a_twin() -> None
 
 
 def test_a_twin_that_ends_by_itself_is_counted_as_long_as_it_was_seen() -> None:
-    stage = stage_with_twin(100.0)
-    stage.clock.after(300.0, lambda: stage.cloud.halt(stage.cloud.pods["pod2"], "TERMINATED"))
-    stage.cloud.plan("delete", *["ignored"] * 20)
-    stage.clock.after(400.0, lambda: stage.cloud.plans.clear())
-    assert stage.process().closed
-    assert not stage.compute_debts
-    seconds = used(stage.facts, stage.clock.now())[0]
-    assert seconds == pytest.approx(sum(map(billed, both(stage))), abs=60.0)
+    fake = stage_with_twin(100.0)
+    fake.clock.after(300.0, lambda: fake.cloud.halt(fake.cloud.pods["pod2"], "TERMINATED"))
+    fake.cloud.plan("delete", *["ignored"] * 20)
+    fake.clock.after(400.0, lambda: fake.cloud.plans.clear())
+    assert fake.process().closed
+    assert not fake.compute_debts
+    seconds = used(fake.facts, fake.clock.now())[0]
+    assert seconds == pytest.approx(sum(map(billed, both(fake))), abs=60.0)
 
 
 def test_a_pod_under_another_id_is_not_deleted_where_the_one_with_the_job_is_gone() -> None:
     """A provider that moves a pod to another machine shows it under a new id, with its volume."""
-    stage = stage_with_twin(1e9)
+    fake = stage_with_twin(1e9)
 
     def move() -> None:
-        pod, moved = both(stage)
-        stage.cloud.halt(pod, "TERMINATED")
+        pod, moved = both(fake)
+        fake.cloud.halt(pod, "TERMINATED")
         moved.visible_at = moved.listed_at = 0.0
 
-    stage.clock.after(600.0, move)
-    assert stage.process().closed
-    pod, moved = both(stage)
+    fake.clock.after(600.0, move)
+    assert fake.process().closed
+    pod, moved = both(fake)
     assert moved.status == "EXITED", "stopped, not deleted"
-    assert list(stage.facts.debts.storage) == [f"{pod.order.name}#{moved.id}"]
-    stage.assert_settled()
+    assert list(fake.facts.debts.storage) == [f"{pod.order.name}#{moved.id}"]
+    fake.assert_settled()
 
 
 def test_the_twin_of_a_host_that_never_booted_is_given_back_while_the_next_one_runs() -> None:
-    stage = FakeWorld(FakeJob(seconds=HOUR))
-    stage.cloud.boot_seconds = [1e9, 1e9, 20.0]
-    stage.cloud.plan("create", "twin:400")
-    assert stage.process().outcome == "succeeded"
-    _first, twin, second = stage.cloud.pods.values()
+    fake = FakeWorld(FakeJob(seconds=HOUR))
+    fake.cloud.boot_seconds = [1e9, 1e9, 20.0]
+    fake.cloud.plan("create", "twin:400")
+    assert fake.process().outcome == "succeeded"
+    _first, twin, second = fake.cloud.pods.values()
     assert billed(twin) < 800.0 and billed(second) > HOUR
-    stage.assert_settled()
+    fake.assert_settled()
 
 
 def test_a_create_whose_answer_was_lost_and_that_made_two() -> None:
-    stage = FakeWorld(FakeJob(seconds=HOUR))
-    stage.cloud.plan("create", "ambiguous")
-    stage.clock.after(1.0, lambda: stage.cloud.make_twin(stage.cloud.pods["pod1"], 60.0))
-    assert stage.process().outcome == "succeeded"
-    assert billed(both(stage)[1]) < QUIET_SECONDS
-    stage.assert_settled()
+    fake = FakeWorld(FakeJob(seconds=HOUR))
+    fake.cloud.plan("create", "ambiguous")
+    fake.clock.after(1.0, lambda: fake.cloud.make_twin(fake.cloud.pods["pod1"], 60.0))
+    assert fake.process().outcome == "succeeded"
+    assert billed(both(fake)[1]) < QUIET_SECONDS
+    fake.assert_settled()
 
 
 def test_a_pod_that_another_owner_has_ordered_under_the_same_name_is_no_twin() -> None:
     """Two machines with copies of one journal, from before the create: both are on the way to their first pod."""
-    stage = FakeWorld(FakeJob(seconds=600.0))
+    fake = FakeWorld(FakeJob(seconds=600.0))
     theirs: list[str] = []
 
     def rent_elsewhere() -> None:
-        ours = stage.cloud.only()
-        other = stage.cloud.create(
-            msgspec.structs.replace(ours.order, env={**ours.order.env, "RPD_EPOCH": "2-another"})
-        )
+        ours = fake.cloud.only()
+        other = fake.cloud.create(msgspec.structs.replace(ours.order, env={**ours.order.env, "RPD_EPOCH": "2-another"}))
         theirs.append(other.id)
 
-    stage.clock.after(5.0, rent_elsewhere)
-    stage.process()
-    assert theirs and stage.cloud.pods[theirs[0]].is_billing, "their job may run in it"
-    assert stage.facts.launch.was_taken_over
-    assert not [debt for debt in stage.compute_debts if "#" in debt]
+    fake.clock.after(5.0, rent_elsewhere)
+    fake.process()
+    assert theirs and fake.cloud.pods[theirs[0]].is_billing, "their job may run in it"
+    assert fake.facts.launch.was_taken_over
+    assert not [debt for debt in fake.compute_debts if "#" in debt]

@@ -42,9 +42,9 @@ def life(job: FakeJob | None = None, *requests: str, **config: Any) -> Life:
     """A run that goes to its end, or to where it is left."""
 
     def live() -> FakeWorld:
-        stage = FakeWorld(job, notify={"command": "cat"}, **config)
-        stage.process(*requests)
-        return stage
+        fake = FakeWorld(job, notify={"command": "cat"}, **config)
+        fake.process(*requests)
+        return fake
 
     return live
 
@@ -53,36 +53,36 @@ def trouble(job: FakeJob | None, meet: Callable[[FakeWorld], object], **config: 
     """The same for one that meets something."""
 
     def live() -> FakeWorld:
-        stage = FakeWorld(job, notify={"command": "cat"}, **config)
-        meet(stage)
-        stage.process()
-        return stage
+        fake = FakeWorld(job, notify={"command": "cat"}, **config)
+        meet(fake)
+        fake.process()
+        return fake
 
     return live
 
 
 def asked(moment: float, what: str, **detail: Any) -> Callable[[FakeWorld], object]:
-    return lambda stage: stage.control.ask_after(moment, what, **detail)
+    return lambda fake: fake.control.ask_after(moment, what, **detail)
 
 
 def answers(name: str, *plan: RpdError | str) -> Callable[[FakeWorld], object]:
-    return lambda stage: stage.cloud.plan(name, *plan)
+    return lambda fake: fake.cloud.plan(name, *plan)
 
 
 def broken(name: str, error: RpdError) -> Callable[[FakeWorld], object]:
-    return lambda stage: stage.cloud.broken.update({name: error})
+    return lambda fake: fake.cloud.broken.update({name: error})
 
 
 def in_pod(name: str, *plan: RpdError | str) -> Callable[[FakeWorld], object]:
-    return lambda stage: stage.remote.plans.update({name: list(plan)})
+    return lambda fake: fake.remote.plans.update({name: list(plan)})
 
 
 def halted(moment: float, status: str) -> Callable[[FakeWorld], object]:
-    return lambda stage: stage.clock.after(moment, lambda: stage.cloud.halt(stage.cloud.only(), status))
+    return lambda fake: fake.clock.after(moment, lambda: fake.cloud.halt(fake.cloud.only(), status))
 
 
-def unarmed(stage: FakeWorld) -> None:
-    stage.remote.switch_probe = "key_refused"
+def unarmed(fake: FakeWorld) -> None:
+    fake.remote.switch_probe = "key_refused"
 
 
 def parked() -> FakeWorld:
@@ -90,10 +90,10 @@ def parked() -> FakeWorld:
 
 
 def ended_as_told() -> FakeWorld:
-    stage = parked()
-    stage.control.ask("release", how="delete")
-    stage.process(command="release")
-    return stage
+    fake = parked()
+    fake.control.ask("release", how="delete")
+    fake.process(command="release")
+    return fake
 
 
 LIVES: dict[str, Life] = {
@@ -115,7 +115,7 @@ LIVES: dict[str, Life] = {
     "setup timed out": life(FakeJob(command_seconds={"pip install .": 1e6})),
     "preflight failed": life(FakeJob(commands={"nvidia-smi": 9})),
     "staging refused": trouble(None, in_pod("push", Refused("", reason="path_refused"))),
-    "nothing here": trouble(None, lambda stage: setattr(stage.workspace, "problems", ("/src is not there",))),
+    "nothing here": trouble(None, lambda fake: setattr(fake.workspace, "problems", ("/src is not there",))),
     "price cap": life(budget={"max_gpu_price_usd": 0.1}),
     "no capacity": trouble(None, answers("create", *[Refused("none", reason="no_capacity")] * 2)),
     "no credit": trouble(None, answers("create", Refused("pay", reason="no_credit"))),
@@ -125,8 +125,8 @@ LIVES: dict[str, Life] = {
     "no such volume": life(storage={"mode": "network_volume", "volume_name": "v"}),
     "never sent": trouble(None, answers("create", *[NotSent("no name", reason="not_sent")] * 40)),
     "never answered": trouble(None, answers("create", *["nothing"] * 4)),
-    "no host boots": trouble(None, lambda stage: setattr(stage.cloud, "boot_seconds", [1e9])),
-    "too few GPUs": trouble(None, lambda stage: setattr(stage.remote, "gpus", 0), provision={"attempts": 1}),
+    "no host boots": trouble(None, lambda fake: setattr(fake.cloud, "boot_seconds", [1e9])),
+    "too few GPUs": trouble(None, lambda fake: setattr(fake.remote, "gpus", 0), provision={"attempts": 1}),
     "unarmed": trouble(None, unarmed),
     "launch failed": trouble(None, in_pod("launch", *[Refused("no sh", reason="no_tool")] * 9)),
     "vanished at once": trouble(None, halted(5.0, "TERMINATED")),
@@ -142,7 +142,7 @@ LIVES: dict[str, Life] = {
     "parked": parked,
     "parked and ended": ended_as_told,
     "detached": life(FakeJob(seconds=300.0), "detach"),
-    "detached, unarmed": trouble(FakeJob(seconds=300.0), lambda stage: (unarmed(stage), asked(60.0, "detach")(stage))),
+    "detached, unarmed": trouble(FakeJob(seconds=300.0), lambda fake: (unarmed(fake), asked(60.0, "detach")(fake))),
     "another owner": trouble(None, in_pod("run_step", *[Refused("epoch 7", reason="taken_over")] * 9)),
     **{
         f"{what} after {moment:g} s": trouble(FakeJob(seconds=1e6), asked(moment, what, terminal=False))
@@ -150,7 +150,7 @@ LIVES: dict[str, Life] = {
         for moment in (0.05, 26.0, 100.0)
     },
     "cancelled, results gone": trouble(
-        FakeJob(seconds=1e6), lambda stage: (asked(100.0, "cancel")(stage), in_pod("pull", *[GONE] * 400)(stage))
+        FakeJob(seconds=1e6), lambda fake: (asked(100.0, "cancel")(fake), in_pod("pull", *[GONE] * 400)(fake))
     ),
     "a delete without an answer": trouble(None, broken("delete", Ambiguous("", reason="timeout"))),
     "a key revoked at the end": trouble(None, broken("delete", Refused("", reason="key_refused"))),
@@ -161,17 +161,17 @@ LIVES: dict[str, Life] = {
 def test_no_text_shows_what_is_not_there(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[tuple[str, str]] = []
     monkeypatch.setattr(Ear, "doing", lambda self, what, deadline: told.append(("doing", what)))
-    stage = LIVES[name]()
-    told += [("manifest", text) for text in told_in(stage.workspace.manifest or {})]
-    told += list(texts_of(stage, tmp_path))
+    fake = LIVES[name]()
+    told += [("manifest", text) for text in told_in(fake.workspace.manifest or {})]
+    told += list(texts_of(fake, tmp_path))
     wrong = sorted({f"{place}: {text!r}" for place, text in told if UNSPOKEN.search(text)})
     assert wrong == []
     assert len(told) > 20
 
 
-def texts_of(stage: FakeWorld, folder: Path) -> Iterator[tuple[str, str]]:
+def texts_of(fake: FakeWorld, folder: Path) -> Iterator[tuple[str, str]]:
     """All that a person can be shown of a run, at its end and at each of its records."""
-    records, now = stage.journal.records(), stage.clock.now()
+    records, now = fake.journal.records(), fake.clock.now()
     whole = Reading(records, 0, 0, None, False, True)
     for count in range(1, len(records) + 1):
         inspection = Inspection(Reading(records[:count], 0, 0, None, False, True), records[count - 1].at)
@@ -185,10 +185,10 @@ def texts_of(stage: FakeWorld, folder: Path) -> Iterator[tuple[str, str]]:
     yield "why", inspection.why() or "because"
     row = row_of_journal(whole, now)
     yield from (("summary", line) for line in block(row, None, inspection.why()))
-    yield from (("summary", line) for line in block(row, stage.workspace.manifest, words_of(row.reason)))
+    yield from (("summary", line) for line in block(row, fake.workspace.manifest, words_of(row.reason)))
     yield from (("cost", line) for line in cost_page(cost_of(inspection.facts)))
     for record in records:
-        yield "event", _words(tolerant.decode(stage.journal.lines[record.seq]))
+        yield "event", _words(tolerant.decode(fake.journal.lines[record.seq]))
         body = record.body
         if isinstance(body, Intent) and body.op == "notify":
             yield "notice", body.args["notice"]["text"]
@@ -234,13 +234,13 @@ def test_no_reason_is_told_as_the_program_spells_it(reason: Any) -> None:
 
 
 def test_a_job_that_its_marker_ended_is_told_of_so(tmp_path: Path) -> None:
-    stage = LIVES["ended by its marker"]()
-    told = [text for _, text in texts_of(stage, tmp_path)]
+    fake = LIVES["ended by its marker"]()
+    told = [text for _, text in texts_of(fake, tmp_path)]
     assert "job ended by its marker" in told
     assert any(re.match(r"succeeded, ended by its marker in ", line) for line in told)
-    assert (stage.workspace.manifest or {})["reason_text"] is None
-    stage = LIVES["no exit code"]()
-    assert "job ended without an exit code" in [text for _, text in texts_of(stage, tmp_path)]
-    assert (stage.workspace.manifest or {})["reason_text"] == "the job ended without an exit code"
-    stage = LIVES["ended by a failure marker"]()
-    assert "job ended by a failure marker in its log" in [text for _, text in texts_of(stage, tmp_path)]
+    assert (fake.workspace.manifest or {})["reason_text"] is None
+    fake = LIVES["no exit code"]()
+    assert "job ended without an exit code" in [text for _, text in texts_of(fake, tmp_path)]
+    assert (fake.workspace.manifest or {})["reason_text"] == "the job ended without an exit code"
+    fake = LIVES["ended by a failure marker"]()
+    assert "job ended by a failure marker in its log" in [text for _, text in texts_of(fake, tmp_path)]

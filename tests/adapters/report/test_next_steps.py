@@ -13,11 +13,11 @@ from tests.adapters.report.test_every_ending import LIVES
 from tests.fakes.fake_world import FakeWorld
 
 
-def inspected(stage: FakeWorld, later_seconds: float = 0.0) -> Inspection:
+def inspected(fake: FakeWorld, later_seconds: float = 0.0) -> Inspection:
     """As somebody looks so much later."""
-    now = stage.clock.now()
+    now = fake.clock.now()
     at = msgspec.structs.replace(now, wall=now.wall + later_seconds, up=now.up + later_seconds)
-    return Inspection(Reading(stage.journal.records(), 0, 0, None, False, True), at)
+    return Inspection(Reading(fake.journal.records(), 0, 0, None, False, True), at)
 
 
 OWNER = Owner("rpd run", 7, "here", "me")
@@ -55,9 +55,9 @@ def test_a_detached_run_says_when_its_switch_ends_it() -> None:
     ],
 )
 def test_a_journal_nobody_writes_to_does_not_say_billing_for_ever(later: float, word: str) -> None:
-    stage = LIVES["detached"]()
-    assert _owed(inspected(stage, later), None)[0].startswith(word)
-    assert _owed(inspected(stage, later), OWNER)[0].startswith("BILLING: "), "somebody looks at it"
+    fake = LIVES["detached"]()
+    assert _owed(inspected(fake, later), None)[0].startswith(word)
+    assert _owed(inspected(fake, later), OWNER)[0].startswith("BILLING: "), "somebody looks at it"
 
 
 def test_one_that_no_switch_looks_after_bills_on() -> None:
