@@ -78,6 +78,12 @@ def is_released_by_gc(stage: CommandLine) -> None:
     assert stage.inspect()["next"] == "the pod is stopped; rpd resume starts it again"
 
 
+def is_left(stage: CommandLine) -> None:
+    """The pod is stopped, and the process has proved it and ended."""
+    eventually(lambda: holder(stage.journal) is None, tell=stage.state)
+    stage.judge("EXITED", starts=0)
+
+
 def test_a_closed_window_leaves_a_session_that_others_see_and_end(stage: CommandLine, window: Screen) -> None:
     address, pid = url(window), owner(stage)
     window.close()
@@ -87,8 +93,7 @@ def test_a_closed_window_leaves_a_session_that_others_see_and_end(stage: Command
     assert stage.rpd("gc", "--yes").returncode == 0
     stage.judge("RUNNING", starts=0)
     assert stage.rpd("release", stage.run_id, "--stop", "--yes").returncode == 0
-    eventually(lambda: stage.statuses() == ["EXITED"])
-    eventually(lambda: holder(stage.journal) is None)
+    is_left(stage)
 
 
 def test_a_killed_session_is_listed_and_released(stage: CommandLine, window: Screen) -> None:
@@ -112,7 +117,7 @@ def test_a_suspended_session_keeps_its_pod_and_goes_on(stage: CommandLine, windo
     window.press("C-c")
     window.until("no answer in 60 s: stop")
     window.type("s")
-    eventually(lambda: stage.statuses() == ["EXITED"], tell=window.text)
+    is_left(stage)
 
 
 @pytest.mark.timeout(400)
@@ -126,7 +131,7 @@ def test_minutes_without_a_network_are_told_and_end_where_they_began(stage: Comm
     assert is_served(address)
     assert listed(stage)["owner"]["pid"] == pid
     os.kill(pid, signal.SIGTERM)
-    eventually(lambda: stage.statuses() == ["EXITED"], tell=window.text)
+    is_left(stage)
 
 
 def test_a_lost_link_is_told_and_comes_back(stage: CommandLine, window: Screen) -> None:
@@ -137,7 +142,7 @@ def test_a_lost_link_is_told_and_comes_back(stage: CommandLine, window: Screen) 
     assert is_served(address)
     listed(stage)
     os.kill(owner(stage), signal.SIGTERM)
-    eventually(lambda: stage.statuses() == ["EXITED"], tell=window.text)
+    is_left(stage)
 
 
 @pytest.mark.timeout(400)
