@@ -19,7 +19,7 @@ MINUTES ?= 5
 FACES := examples/python tests/face/typed.py
 
 .PHONY: demo test test-all test-long checked collected chaos session-trial sim model matrix mutants plants mutation \
-	fuzz lint imports types format bench docs features lock release clean
+	fuzz lint imports types format bench docs screens features lock release clean
 
 demo: $(VENV)/.demo
 	@rm -rf build/demo
@@ -99,6 +99,10 @@ features: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m docs.regenerate
+
+# Pictures of the main screens for the documentation; needs tmux.
+screens: $(VENV)/.dev
+	$(BIN)/python -m docs.screens
 
 # The newest versions that pyproject.toml allows, into the two lock files.
 lock: $(VENV)/.dev

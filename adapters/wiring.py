@@ -28,7 +28,7 @@ from rpd.adapters.report.pace import Pace
 from rpd.adapters.run_folder.workspace import LocalWorkspace
 from rpd.adapters.runpod.client import RunPodClient
 from rpd.adapters.runpod.cloud import RunPodCloud
-from rpd.adapters.settings.settings import load_one
+from rpd.adapters.settings.settings import log_level
 from rpd.adapters.spec.jobfile import restore_job
 from rpd.adapters.ssh.connection import Connection
 from rpd.adapters.ssh.pool import Locate, Pool
@@ -36,7 +36,7 @@ from rpd.adapters.terminal import output
 from rpd.adapters.tunnels.forwards import Forwards
 from rpd.engine.errors import Unavailable, UserError
 from rpd.engine.machine import StateMachine
-from rpd.engine.ports import Control
+from rpd.engine.ports import Clock, Control
 from rpd.engine.runner import Ending, Listener, Runner
 from rpd.journal.emergency import EmergencyLog
 from rpd.journal.records import Opened, Record
@@ -46,7 +46,10 @@ from rpd.states.facts import Facts, new_facts
 from rpd.states.lifecycles import lifecycle_of
 from rpd.states.policy.reuse import handed_over_in
 from rpd.states.ports.faults import Fault
+from rpd.states.ports.volume import VolumeCloud, VolumeWorld
 from rpd.states.ports.world import Cloud, SshAddress, Target, World
+from rpd.states.volume.facts import VolumeFacts
+from rpd.states.volume.lifecycle import VOLUME_LIFECYCLE
 
 
 class Listeners:
@@ -71,7 +74,7 @@ def client_for(access: Access, control: ProcessControl, redactor: Redactor | Non
     here on rpd's own log is kept."""
     with contextlib.suppress(UserError):
         home = dirs.state_home()
-        own_log.begin(home, lambda text: output.note([text]), usual=_log_level())
+        own_log.begin(home, lambda text: output.note([text]), usual=log_level())
     return RunPodClient(
         access.profile.url,
         access.key,
@@ -81,13 +84,6 @@ def client_for(access: Access, control: ProcessControl, redactor: Redactor | Non
         patience=control.patience,
         redactor=redactor or redactor_for(access),
     )
-
-
-def _log_level() -> str:
-    """The level of the settings. A file that cannot be read is reported where its values are needed."""
-    with contextlib.suppress(UserError):
-        return str(load_one("log_level")[0] or "info")
-    return "info"
 
 
 def cloud_for(access: Access, control: ProcessControl, redactor: Redactor | None = None) -> RunPodCloud:
@@ -269,6 +265,23 @@ def drive(
         ).run()
     finally:
         world.remote.close()
+
+
+def volume_runner(
+    journal: Journal, cloud: VolumeCloud, control: Control, listener: Listener, clock: Clock
+) -> Runner[VolumeFacts, VolumeWorld]:
+    """The loop of one order for a network volume, on its open journal. Raises JournalStrange."""
+    return Runner(
+        VOLUME_LIFECYCLE,
+        StateMachine(VOLUME_LIFECYCLE.table),
+        journal.records,
+        journal,
+        VolumeWorld(cloud, clock),
+        clock=clock,
+        control=control,
+        listener=listener,
+        mask=journal.redactor.mask_data,
+    )
 
 
 def facts_of(opened: Opened, run_id: str, *, needs_secrets: bool = True) -> Facts:

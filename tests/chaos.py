@@ -3,7 +3,8 @@
     python tests/chaos.py --kills 60 --seed 1
 
 Each life has a state home and a sandbox of its own; `truth` is the outside view: no pod may compute, no job may have
-been started twice over all launches, and after `rpd resume` the artifacts must be here with the right hashes.
+been started twice over all launches, and after `rpd resume` the artifacts must be here with the right hashes. Every
+third life is a session: what a person left in its pod must not be deleted.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ RPD = [sys.executable, "-m", "rpd.adapters.cli"]
 JOB_SECONDS = 1.5
 BOOT_SECONDS = 0.8
 GC_SECONDS = JOB_SECONDS + 30.0
+SESSION = ("connect", "--gpu", "NVIDIA L4", "--preset", "shell", "--hours", "1", "--yes", "--sandbox")
+SESSION_SECONDS = 6.0
+"""A session is killed within this time: while it comes up, or while somebody is connected."""
+ATTENDED_SECONDS = 60.0
 COMPUTING = ("PROVISIONING", "STARTING", "RUNNING", "ERROR")
 PAYLOAD = b"".join(hashlib.sha256(str(n).encode()).digest() for n in range(4096))
 
@@ -64,6 +69,12 @@ class ChaosRun:
     faults: list[str] = field(default_factory=list)
     story: list[str] = field(default_factory=list)
     state: str = "?"
+    is_session: bool = False
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """What the person has typed."""
+        return SESSION if self.is_session else ("run", "job.yaml", "--sandbox")
 
 
 def main() -> int:
@@ -92,7 +103,8 @@ def run_lives(kills: int, seed: int, parallel: int) -> list[ChaosRun]:
     base = Path(tempfile.mkdtemp(prefix="rpd-chaos-"))
     try:
         whole = undisturbed_seconds(base / "reference")
-        plans = [(n, dice.uniform(0.0, whole), "resume" if n % 2 == 0 else "gc") for n in range(kills)]
+        lengths = [SESSION_SECONDS if n % 3 == 2 else whole for n in range(kills)]
+        plans = [(n, dice.uniform(0.0, lengths[n]), "resume" if n % 2 == 0 else "gc") for n in range(kills)]
         with concurrent.futures.ThreadPoolExecutor(parallel) as pool:
             return list(pool.map(lambda plan: live(base / f"life-{plan[0]}", *plan), plans))
     finally:
@@ -112,11 +124,11 @@ def undisturbed_seconds(folder: Path) -> float:
 
 def live(folder: Path, number: int, kill_after: float, recovery: str) -> ChaosRun:
     """One life: start, kill, recover, judge."""
-    life = ChaosRun(number, kill_after, recovery)
+    life = ChaosRun(number, kill_after, recovery, is_session=number % 3 == 2)
     home = prepare(folder)
     try:
         process = subprocess.Popen(
-            [*RPD, "run", "job.yaml", "--sandbox"],
+            [*RPD, *life.command],
             cwd=folder,
             env=environment(home),
             stdout=subprocess.DEVNULL,
@@ -127,8 +139,12 @@ def live(folder: Path, number: int, kill_after: float, recovery: str) -> ChaosRu
         process.send_signal(signal.SIGKILL)
         process.wait()
         life.state = journal_state(home)
-        (recover_by_resume if recovery == "resume" else recover_by_gc)(life, home, folder)
+        left = leave_work(home) if life.is_session and life.state == "attend" else None
+        by_resume = attach_again if life.is_session else recover_by_resume
+        (by_resume if recovery == "resume" else recover_by_gc)(life, home, folder)
         judge(life, home, folder)
+        if left is not None and not left.exists():
+            life.faults.append("what a person left in the pod is gone")
     finally:
         rpd(home, folder, "sandbox", "down")
     return life
@@ -143,6 +159,42 @@ def recover_by_resume(life: ChaosRun, home: Path, folder: Path) -> None:
     if done.returncode != 0:
         life.faults.append(f"resume exited with {done.returncode}")
     check_artifacts(life, home)
+
+
+def leave_work(home: Path) -> Path:
+    """A file on the volume of the one pod, as somebody would leave it."""
+    (volume,) = (home / "sandbox" / "pods").glob("*/volume")
+    work = volume / "mine.txt"
+    work.write_text("work")
+    return work
+
+
+def attach_again(life: ChaosRun, home: Path, folder: Path) -> None:
+    """`rpd resume` of a session attaches again, wherever it was; then the person leaves, and the pod is stopped."""
+    if life.state == "none":
+        return
+    run = newest_run(home)
+    process = subprocess.Popen(
+        [*RPD, "resume", run],
+        cwd=folder,
+        env=environment(home),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        deadline = time.monotonic() + ATTENDED_SECONDS
+        while journal_state(home) != "attend" and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if journal_state(home) != "attend":
+            life.faults.append(f"resume has not attached again: {journal_state(home)}")
+        done = rpd(home, folder, "release", run, "--stop")
+        life.story.append(f"release: exit {done.returncode}\n{done.stderr}")
+        if process.wait(ATTENDED_SECONDS) != 0:
+            life.faults.append(f"resume exited with {process.returncode}")
+    finally:
+        process.kill()
+        process.wait()
 
 
 def recover_by_gc(life: ChaosRun, home: Path, folder: Path) -> None:

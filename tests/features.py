@@ -12,9 +12,10 @@ import pytest
 
 ROWS, USED = "rows", "used"
 STRONG = frozenset(
-    ("run resume inspect gc cancel release logs runs events summary compare cost metrics volumes api").split()  # noqa: SIM905
+    "run resume inspect gc cancel release logs runs events summary compare cost metrics volumes api "  # noqa: SIM905
+    "config doctor connect shell exec tunnel pull push ssh-config pods pod top completion".split()
 )
-"""Commands that start a run or read a journal; a test that uses none of them shows little."""
+"""Commands that work on runs, pods or settings; a test that uses none of them shows little."""
 
 used: set[str] = set()
 """What the present test has used: commands of `rpd`, and "api" for the Python face."""

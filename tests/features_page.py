@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 PAGE = Path(__file__).parent / "features.md"
-INTERACTIVE = "no: the interactive side comes later"
 
 FEATURES: dict[int, str] = {
     1: "Interactive first-run setup",
@@ -194,7 +193,6 @@ REQUIREMENTS: dict[int, str] = {
 """The requirements of the interactive side: 200 and the number of the requirement, in the order of its document."""
 
 REFUSED: dict[int, str] = {
-    **dict.fromkeys((1, 2, 3, 4, 5, 6, 7, 17, 43, 49, 82, 83, 103), INTERACTIVE),
     40: "no: the API has no bids any more; the field is refused with the reason",
     41: "no: the API does not take them; the fields are refused with the reason",
     134: "no: one provider, behind one port (states/ports/world.py)",
@@ -210,7 +208,7 @@ def page(shown: dict[str, list[dict[str, Any]]]) -> str:
         "A report for maintainers: each row is a feature that an earlier tool had or that was asked for. Tests marked",
         "with the number of a row (`@pytest.mark.row`) answer it. They drive the `rpd` command in the sandbox, or the",
         "Python API. `make features` runs them and writes this page from their results. A row is weak if its tests",
-        "start no run and read no journal.",
+        "use no command that works on a run, a pod or the settings.",
         "",
         "| | feature | answer | shown by |",
         "|---|---|---|---|",

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from rpd.adapters.local.files import read_regular
 from rpd.adapters.local.person import user_home
-from rpd.adapters.settings.file import read_private, settings_file
+from rpd.adapters.settings.file import LARGEST_BYTES, read_private, settings_file
 from rpd.engine.errors import UserError
 from rpd.states.ports.exits import Exit
 
@@ -130,7 +131,7 @@ def runpodctl_file(environ: Mapping[str, str] = os.environ) -> Path:
 def runpodctl_key(file: Path) -> str | None:
     """The key in that file. None if there is none, or if the file cannot be read."""
     try:
-        settings = tomllib.loads(file.read_text())
+        settings = tomllib.loads(read_regular(file, LARGEST_BYTES).decode())
     except (OSError, ValueError, RuntimeError):
         return None
     tables = [settings, *(table for table in settings.values() if isinstance(table, dict))]

@@ -14,7 +14,7 @@ from rpd.adapters.terminal.screen import BOLD, DIM, RED, REVERSED, YELLOW, Row
 SPARK_WIDTH = 12
 ASCII_BLOCKS = "_.-=+*%#"
 KEYS = "up/down  l logs  i inspect  s shell  c cancel  r release  R resume  q quit"
-DETAIL_LINES = 5
+DETAIL_LINES = 6
 STALE_SECONDS = 30.0
 
 
@@ -105,9 +105,9 @@ def _style(row: BoardRow) -> str:
 
 
 def _detail(row: BoardRow) -> list[str]:
-    pod = f"pod {row.pod_id} {row.status}, {row.gpu or '?'}" if row.pod_id else "no pod"
     lines = [
-        f"{row.kind:<8} {row.name}: {row.state}; {pod}",
+        f"{row.kind:<8} {row.name}: {row.state}",
+        f"pod      {row.pod_id} {row.status}, {row.gpu or '?'}" if row.pod_id else "pod      none",
         f"awaits   {row.awaits or '-'}",
         f"owner    {row.owner or '-'}",
         f"release  {row.released_by or '-'}",

@@ -71,21 +71,22 @@ def play(first: Survey, commands: Collection[str]) -> int:
         Poller(first) as poller,
         Screen() as screen,
     ):
-        _Player(poller, screen, commands).play(command)
+        _Player(poller, screen, commands, command).play()
     return 0
 
 
 class _Player:
-    def __init__(self, poller: Poller, screen: Screen, commands: Collection[str]) -> None:
+    def __init__(self, poller: Poller, screen: Screen, commands: Collection[str], command: Patience) -> None:
         self._poller, self._screen, self._commands = poller, screen, commands
         self._gathering = Gathering()
         self._is_unicode = shows_unicode(sys.stdout.encoding)
+        self._command = command
         self._name: str | None = None
         self._message = ""
 
-    def play(self, command: Patience) -> None:
+    def play(self) -> None:
         board, due = self._board(), time.monotonic() + REDRAW_SECONDS
-        while command.leaving is None:
+        while self._command.leaving is None:
             self._draw(board)
             key = self._screen.key(LOOK_SECONDS)
             if key in ("q", "escape"):
@@ -144,8 +145,8 @@ class _Player:
         self._message = f"rpd {' '.join(words)}   y does it, any other key does not"
         self._draw(board)
         answer = None
-        while answer is None:
-            answer = self._screen.key(60.0)
+        while answer is None and self._command.leaving is None:
+            answer = self._screen.key(LOOK_SECONDS)
         self._message = "" if answer == "y" else f"{key.name}: nothing was done"
         return answer == "y"
 

@@ -10,7 +10,6 @@ from collections import deque
 from rpd.adapters.board.gathering import HISTORY
 from rpd.adapters.local.patience import Patience
 from rpd.adapters.pods.asking import Survey, survey_until
-from rpd.engine.errors import RpdError, UserError
 
 POLL_SECONDS = 5.0
 LOOK_SECONDS = 0.1
@@ -49,7 +48,8 @@ class Poller:
             self._now.clear()
             if self._is_ended.is_set():
                 return
-            with contextlib.suppress(RpdError, UserError, OSError):  # the board then says how old its answer is
+            # Whatever goes wrong, the board says how old its answer is; a thread that died would never ask again.
+            with contextlib.suppress(Exception):
                 self.survey, self.asked_at = survey_until(self._command), time.time()
                 self._note_use(self.survey)
 

@@ -8,12 +8,13 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from rpd.adapters.checking.finding import Finding, error, note, warning
-from rpd.adapters.runpod.wire import Named, Volume
+from rpd.adapters.runpod.wire import Named
 from rpd.engine.errors import Refused, Unavailable
 from rpd.states.policy.naming import described, name_datacenters, name_hardware, suggested
 from rpd.states.ports.exits import Exit
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.job import Job
+from rpd.states.ports.volume import Volume
 from rpd.states.ports.world import LEVELS, DataCenter, Offer
 from rpd.states.shared.market import clouds_of
 

@@ -8,10 +8,10 @@ import msgspec
 
 from rpd.adapters.runpod.cloud import RunPodCloud
 from rpd.adapters.runpod.market import GpuType, better
-from rpd.adapters.runpod.wire import Volume
 from rpd.engine.errors import UserError
 from rpd.states.policy.naming import name_datacenters, name_hardware
 from rpd.states.ports.exits import Exit
+from rpd.states.ports.volume import Volume
 from rpd.states.ports.world import LEVELS, DataCenter, Offer
 
 CLOUDS = ("SECURE", "COMMUNITY")

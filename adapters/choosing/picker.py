@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 from rpd.adapters.choosing.market import CLOUDS, HEADING, NONE, GpuRow, Market
 from rpd.adapters.choosing.order import PodChoice, Prefill
-from rpd.adapters.runpod.wire import Volume
 from rpd.adapters.settings.keys import BY_NAME
 from rpd.adapters.settings.settings import Loaded
 from rpd.adapters.terminal import output
 from rpd.adapters.terminal.prompting import Choice, picked, typed
 from rpd.engine.errors import UserError
+from rpd.states.ports.volume import Volume
 
 FEW = 5
 """How many GPU types are shown at once."""

@@ -83,12 +83,13 @@ def keep(error: Exception, problem: Problem, words: list[str]) -> None:
     from rpd.adapters.access.clouds import redactor
     from rpd.adapters.local import own_log
     from rpd.adapters.local.dirs import state_home
+    from rpd.adapters.settings.settings import log_level
 
     with contextlib.suppress(Exception):  # the error itself is the one to report
         redactor()
         name = " ".join(words[:1])
         if problem.reason == "internal":
-            own_log.begin(state_home())
+            own_log.begin(state_home(), usual=log_level())
             own_log.keep_trace(error, f"rpd {name}")
         own_log.logger("command").warning("rpd %s ends with %d: %s", name, problem.code, problem.message)
 

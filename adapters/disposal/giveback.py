@@ -57,10 +57,11 @@ def delete_pod(
     journal; if the journal has none, under the given name, unless that name belongs to another pod id. Returns the
     proof.
 
-    Raises JournalError, StillThere, or the cloud's own refusal.
+    Raises JournalError, StillThere, the cloud's own refusal, or UserError if another run has the pod now.
     """
     with _indexed(open_journal(journal_path, access, command)) as journal:
         inspection = Inspection(read(journal.path), SystemClock().now())
+        _require_ours_still(inspection.facts, pod_id)
         known = known_ids(inspection.facts)
         called = next((each for each, known_id in known.items() if known_id == pod_id), name)
         is_meant = known.get(called) in (None, pod_id)
@@ -85,11 +86,12 @@ def stop_pod(
     """Stop one pod that the journal of a finished run names, and prove it. Its disk is owed from then on. Returns the
     proof.
 
-    Raises JournalError, StillThere, the cloud's own refusal, or UserError if the journal does not name the pod: its
-    stopped disk would bill without a debt.
+    Raises JournalError, StillThere, the cloud's own refusal, or UserError if another run has the pod now, or if the
+    journal does not name it: its stopped disk would bill without a debt.
     """
     with _indexed(open_journal(journal_path, access, command)) as journal:
         inspection = Inspection(read(journal.path), SystemClock().now())
+        _require_ours_still(inspection.facts, pod_id)
         name = next((each for each, known_id in known_ids(inspection.facts).items() if known_id == pod_id), None)
         if name is None:
             raise UserError(
@@ -106,6 +108,18 @@ def stop_pod(
             return (*closed, *opened)
 
         return _act(journal.append, cloud, StopPod(pod_id), kept, access.profile.proof_interval_seconds, patience)
+
+
+def _require_ours_still(facts: Facts, pod_id: str) -> None:
+    """Pass unless another run has taken the pod up: its job may be in it. Only under the lock of this journal is that
+    sure, and much time may have passed since a person was asked. Raises UserError."""
+    for name, to_run in facts.lineage.handed_over.items():
+        if name in facts.pods and facts.pods[name].id == pod_id:
+            raise UserError(
+                f"pod {pod_id} is run {to_run}'s now; nothing was done to it",
+                reason=Fault.HANDED_OVER,
+                hint=f"rpd inspect {to_run}",
+            )
 
 
 def stop_owed(record: Callable[[Body], object], access: Access, cloud: Cloud, facts: Facts) -> None:

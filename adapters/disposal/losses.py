@@ -37,6 +37,12 @@ def losses(facts: Facts) -> list[str]:
     pod = facts.pod
     if pod is None or pod.id is None or pod.is_gone or pod.released_as == "delete" or not facts.has_launched_here:
         return []
+    if facts.is_attended:
+        return [
+            f"session  {facts.opened.workflow}, state {facts.state}",
+            f"pod      {pod.id}, with a disk of {facts.volume_gb} GB",
+            "lost     whatever somebody has left on it",
+        ]
     log = [] if facts.results.log_fetched else ["its log"]
     labels = [each.label for each in facts.job.artifacts if not facts.is_here(each.label)]
     # Only the person knows whether a job that names no results has left some.

@@ -6,6 +6,7 @@ import contextlib
 import os
 import select
 import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from rpd.states.ports.names import State
 
 ANSWER_SECONDS = 60.0
 """How long a person may think. Then the pod is stopped: it bills meanwhile."""
+LETTERS = {"stop": "s", "delete": "d", "keep": "k"}
+"""Whole words that are answers, too. Another word is none, also if it begins alike: `detach` must not delete."""
 
 
 class SessionControl(ProcessControl):
@@ -56,6 +59,7 @@ class SessionControl(ProcessControl):
         until = now.wall + budget_seconds_left(facts, now)
         choices = choices_of(facts, now, until)
         output.note(["", f"leave session {facts.opened.workflow}?", *choices.values()])
+        _forget_typed()
         while True:
             output.prompt(f"[{'/'.join(choices)}; Enter: go on; no answer in {ANSWER_SECONDS:.0f} s: stop] ")
             word = _typed(ANSWER_SECONDS)
@@ -64,7 +68,7 @@ class SessionControl(ProcessControl):
             if word == "":
                 self._goes_on = True
                 return None
-            letter = word[:1].lower()
+            letter = LETTERS.get(word.lower(), word.lower())
             if letter in choices:
                 how = {"s": "stop", "d": "delete", "k": "preserve"}[letter]
                 detail: dict[str, object] = {"how": how, "until": until} if letter == "k" else {"how": how}
@@ -85,6 +89,12 @@ def choices_of(facts: Facts, now: Stamp, until: float) -> dict[str, str]:
             f"  k  keep it up at {rate(hourly)} until {clock(until)}, when its switch stops it: at most {most}"
         )
     return choices
+
+
+def _forget_typed() -> None:
+    """Effect: drop what was typed before the question could be read. It is no answer to it."""
+    with contextlib.suppress(OSError, ValueError, termios.error):
+        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
 
 
 def _typed(seconds: float) -> str | None:

@@ -13,7 +13,8 @@ class RunRow(msgspec.Struct, frozen=True):
     """One run. Times are UTC (RFC 3339) and seconds. Money is in USD and estimated unless `rpd cost` says otherwise.
     None means not known. `source` is "journal", "manifest" for a run folder with only that, or "events" if even the
     manifest is missing. `problem` is the problem with the data that was read: a damaged journal gives only its good
-    part. `doubts` are lines of the log that speak against a success."""
+    part. `is_left`: a session whose pod is stopped and waits for its person. `doubts` are lines of the log that speak
+    against a success."""
 
     run_id: str
     workflow: str
@@ -33,6 +34,7 @@ class RunRow(msgspec.Struct, frozen=True):
     run_dir: str | None = None
     journal: str | None = None
     problem: str | None = None
+    is_left: bool = False
     doubts: tuple[str, ...] = ()
 
     @property

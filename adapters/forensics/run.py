@@ -27,6 +27,7 @@ from rpd.journal.paths import leads_to_journal
 from rpd.journal.reader import Reading
 from rpd.journal.records import Closed, Stamp
 from rpd.states.policy.doubts import doubts
+from rpd.states.policy.verdict import is_left
 from rpd.states.ports.job import RUNS_BELOW
 
 MANIFEST_NAMES = (MANIFEST_NAME, "runpod_pull_manifest.json", "manifest.json")
@@ -189,6 +190,7 @@ def row_of_journal(reading: Reading, now: Stamp) -> RunRow:
         run_dir=facts.opened.run_dir,
         journal=facts.opened.journal_path,
         problem=problem,
+        is_left=is_left(facts),
         doubts=tuple(seen.line for seen in doubts(facts)),
     )
 

@@ -97,7 +97,7 @@ def _live(order: Order) -> None:
         tunnelling = Tunnelling(reached, order.wishes, control, _say)
         try:
             tunnelling.begin()
-            tunnelling.verify(lambda port: None, looked=lambda: now("up"))
+            tunnelling.verify(lambda port: None, looked=lambda: now("up"), give_up_seconds=GIVE_UP_SECONDS)
             tunnelling.keep(now, give_up_seconds=GIVE_UP_SECONDS)
         finally:
             tunnelling.close()

@@ -44,10 +44,10 @@ def exclude(home: Path) -> bool:
     path = own_config()
     text = _read(path)
     line = include_line(home)
-    without = text.replace(f"{_COMMENT}\n{line}\n\n", "").replace(f"{line}\n", "")
-    if without == text:
+    if not is_included(home):
         return False
-    _write(path, without)
+    rest = text.replace(f"{_COMMENT}\n{line}\n\n", "").splitlines(keepends=True)
+    _write(path, "".join(each for each in rest if each.rstrip("\r\n") != line))
     return True
 
 

@@ -125,6 +125,12 @@ def _pod_in_hand(facts: Facts) -> PodFacts:
             if facts.report.outcome is None
             else f"rpd resume {run}   greets it",
         )
+    if facts.is_session and not pod.holds and pod.released_as is None:
+        raise UserError(
+            f"session {run} is not connected yet; until then its pod is deleted if its services do not come up",
+            reason="not_connected",
+            hint=f"wait for its state `attend`:   rpd inspect {run}",
+        )
     return pod
 
 

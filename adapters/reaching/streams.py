@@ -14,7 +14,7 @@ from types import FrameType
 from rpd.adapters.report.words import clean
 from rpd.adapters.ssh.channel import Channel
 from rpd.adapters.ssh.timeouts import POLL_SECONDS
-from rpd.engine.errors import Unavailable
+from rpd.engine.errors import Unavailable, UserError
 
 _CHUNK = 64 * 1024
 _BLOCKED_SECONDS = 0.02
@@ -34,12 +34,19 @@ class Streams:
         self._decoders = {fd: codecs.getincrementaldecoder("utf-8")("replace") for fd in (1, 2)}
 
     def write(self, fd: int, data: bytes) -> None:
-        """All of it. Raises BrokenPipeError if nobody reads any more."""
+        """All of it. Raises BrokenPipeError if nobody reads any more, UserError if it cannot be written."""
         if self._is_clean[fd]:
             data = clean(self._decoders[fd].decode(data)).encode("utf-8", "replace")
         rest = memoryview(data)
         while rest:
-            rest = rest[os.write(fd, rest) :]
+            try:
+                rest = rest[os.write(fd, rest) :]
+            except BlockingIOError:  # whoever shares the descriptor has made it so
+                select.select([], [fd], [], POLL_SECONDS)
+            except BrokenPipeError:
+                raise
+            except OSError as error:
+                raise UserError(f"cannot write the output of the command: {error.strerror}") from error
 
 
 class _Signals:
@@ -158,7 +165,10 @@ class _Carrying:
         if not self._input:
             if not select.select([0], [], [], 0.0)[0]:
                 return False
-            self._input = os.read(0, _CHUNK)
+            try:
+                self._input = os.read(0, _CHUNK)
+            except BlockingIOError:
+                return False
             if not self._input:
                 self._is_input_over = True
                 self._channel.send_eof()

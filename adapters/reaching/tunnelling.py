@@ -99,11 +99,17 @@ class Tunnelling:
             PortPair(each.local_port, each.remote_port, self._standing.get(each.local_port, "")) for each in self._open
         )
 
-    def verify(self, is_up: Callable[[PortPair], object], looked: Callable[[], object] = lambda: None) -> None:
+    def verify(
+        self,
+        is_up: Callable[[PortPair], object],
+        looked: Callable[[], object] = lambda: None,
+        *,
+        give_up_seconds: float = math.inf,
+    ) -> None:
         """Ask each service until it answers, and report it. `looked` is called after each round. A service that does
         not speak HTTP is up as well, and so is one that answers with an error. With `once`, raises UserError for one
-        that does not listen."""
-        waiting = list(self._open)
+        that does not listen, and for a link that was down for `give_up_seconds`."""
+        waiting, seen_up = list(self._open), time.monotonic()
         while waiting and not self._control.pending():
             for forward in tuple(waiting):
                 if self._verified(forward):
@@ -112,6 +118,7 @@ class Tunnelling:
             looked()
             if waiting:
                 self._raise_if_over()
+                seen_up = self._still_up(seen_up, give_up_seconds)
                 self._control.wait(RECHECK_SECONDS)
 
     def _verified(self, forward: Forward) -> bool:
@@ -135,11 +142,7 @@ class Tunnelling:
         link, state, seen_up = self._forwards.link, "up", time.monotonic()
         while not self._control.pending():
             self._raise_if_over()
-            if link.state == "up":
-                seen_up = time.monotonic()
-            elif time.monotonic() - seen_up > give_up_seconds:
-                text = f"the link to the pod was down for {duration(give_up_seconds)}"
-                raise explained(link.error or Unavailable(text, reason=Fault.LINK_LOST), self._reached)
+            seen_up = self._still_up(seen_up, give_up_seconds)
             if self._wishes.once and (link.losses or link.state == "down"):
                 lost = link.error or Unavailable("the link to the pod was lost", reason=Fault.LINK_LOST)
                 raise explained(lost, self._reached)
@@ -147,6 +150,16 @@ class Tunnelling:
                 state = link.state
                 changed(state)
             self._control.wait(_WAIT_SECONDS)
+
+    def _still_up(self, seen_up: float, give_up_seconds: float) -> float:
+        """When the link was last up (monotonic). Raises UserError if that was `give_up_seconds` ago."""
+        link = self._forwards.link
+        if link.state == "up":
+            return time.monotonic()
+        if time.monotonic() - seen_up > give_up_seconds:
+            text = f"the link to the pod was down for {duration(give_up_seconds)}"
+            raise explained(link.error or Unavailable(text, reason=Fault.LINK_LOST), self._reached)
+        return seen_up
 
     def _raise_if_over(self) -> None:
         link = self._forwards.link

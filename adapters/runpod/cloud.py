@@ -14,6 +14,7 @@ from rpd.adapters.runpod.errors import Kind
 from rpd.adapters.runpod.podlog import LogEvent, log_events, pod_log
 from rpd.engine.errors import Refused, Unavailable
 from rpd.states.ports.faults import Fault
+from rpd.states.ports.volume import Volume
 from rpd.states.ports.world import DataCenter, Offer, Pod, PodLog, PodOrder
 
 CLOUDS = ("SECURE", "COMMUNITY")
@@ -107,11 +108,11 @@ class RunPodCloud:
             )
         return named[0] if named else None
 
-    def volumes(self) -> tuple[wire.Volume, ...]:
+    def volumes(self) -> tuple[Volume, ...]:
         """Read: all network volumes of the account."""
         return self._pages("/v2/network-volumes", "networkVolumes", wire.volume)
 
-    def volume(self, volume_id: str) -> wire.Volume | None:
+    def volume(self, volume_id: str) -> Volume | None:
         """Read one network volume. None if the API itself says that there is none."""
         try:
             return self._client.get(orders.volume_path(volume_id), wire.volume)
@@ -120,13 +121,13 @@ class RunPodCloud:
                 raise
             return None
 
-    def create_volume(self, name: str, size_gb: int, datacenter: str, kind: str) -> wire.Volume:
+    def create_volume(self, name: str, size_gb: int, datacenter: str, kind: str) -> Volume:
         """Effect, not idempotent: make a network volume, which bills until it is deleted. Sent once, and again only
         after a 429."""
         body = orders.volume_body(name, size_gb, datacenter, kind)
         return self._client.create("/v2/network-volumes", body, wire.volume)
 
-    def grow_volume(self, volume_id: str, size_gb: int) -> wire.Volume:
+    def grow_volume(self, volume_id: str, size_gb: int) -> Volume:
         """Effect, idempotent: make a network volume larger. A smaller size is Refused."""
         return self._client.change(orders.volume_path(volume_id), orders.volume_size_body(size_gb), wire.volume)
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from rpd.adapters.runpod.answer import Unreadable
+from rpd.states.ports.volume import Volume
 from rpd.states.ports.world import LEVELS, DataCenter, Offer, Pod, SshAddress
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -111,10 +112,7 @@ class _GpuType(msgspec.Struct, rename="camel"):
     community: bool | None = None
 
 
-class Volume(msgspec.Struct, frozen=True, rename="camel"):
-    """A network volume: size in GB, the one data center in which it can be mounted, and the kind of its storage
-    (STANDARD, HIGH_PERFORMANCE)."""
-
+class _Volume(msgspec.Struct, rename="camel"):
     id: str
     name: str | None = None
     size: int | None = None
@@ -249,10 +247,10 @@ def cpu_offer(body: msgspec.Raw) -> Offer | None:
 
 def volume(body: bytes | msgspec.Raw) -> Volume:
     """A network volume."""
-    found: Volume = _decode(body, Volume, "a network volume")
+    found: _Volume = _decode(body, _Volume, "a network volume")
     if not found.id:
         raise Unreadable("a network volume without an id")
-    return found
+    return Volume(found.id, found.name, found.size, found.data_center, found.type)
 
 
 def mounts(body: msgspec.Raw) -> tuple[Mount, ...]:

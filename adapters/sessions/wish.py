@@ -80,6 +80,8 @@ def source_of(wish: Wish, name: str, max_usd: float | None, folder: Path) -> Yam
     if not 0.0 < wish.ready_minutes <= READY_MINUTES_MAX:
         hint = f"--ready-minutes 1 to --ready-minutes {READY_MINUTES_MAX:g}"
         raise UserError(f"nothing can be ready in {wish.ready_minutes:g} minutes", hint=hint)
+    if wish.cloud.upper() not in ("SECURE", "COMMUNITY"):
+        raise UserError(f"there is no cloud {wish.cloud}", hint="--cloud secure, or --cloud community")
     chosen = wish.chosen
     pod: dict[str, Any] = {
         "image": wish.image or ("" if wish.template else chosen.image),

@@ -18,6 +18,7 @@ from rpd.adapters.set_up.account import AccountView, look_at, refused
 from rpd.adapters.settings.file import read_settings
 from rpd.adapters.settings.keyring_store import forget_key, store_key
 from rpd.adapters.settings.keys import API_KEY, SOURCE
+from rpd.adapters.terminal import output
 from rpd.adapters.terminal.prompting import can_prompt, hidden
 from rpd.engine.errors import RpdError, UserError
 from rpd.journal.redact import Secret
@@ -91,8 +92,17 @@ def kept(key: Secret, source: KeySource, file: Path) -> dict[str, Any]:
         store_key(key)
         return {API_KEY: None, SOURCE.name: "keyring"}
     if read_settings(file).data.get(SOURCE.name) == "keyring":
-        forget_key()
+        forget_if_possible()
     return {API_KEY: key.reveal(), SOURCE.name: None}
+
+
+def forget_if_possible() -> None:
+    """Effect: remove the key from the keyring. One that does not work is often why a person turns away from it, so
+    that is told, and is no error."""
+    try:
+        forget_key()
+    except UserError as error:
+        output.note([f"{error.message}; a key may still be in it"])
 
 
 def _from_file(file: Path) -> str:

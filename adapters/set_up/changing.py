@@ -11,9 +11,9 @@ from rpd.adapters.access.config import runpodctl_file, runpodctl_key
 from rpd.adapters.access.keys import named_key
 from rpd.adapters.local.person import expanded
 from rpd.adapters.set_up.answers import checked
-from rpd.adapters.set_up.api_key import KeySource, account_line, kept, read_key, tried
+from rpd.adapters.set_up.api_key import KeySource, account_line, forget_if_possible, kept, read_key, tried
 from rpd.adapters.settings.file import change_settings, read_settings, require_settings_file
-from rpd.adapters.settings.keyring_store import forget_key, stored_key
+from rpd.adapters.settings.keyring_store import stored_key
 from rpd.adapters.settings.keys import API_KEY, BY_NAME, SOURCE, SettingKey, key_named
 from rpd.adapters.terminal import output
 from rpd.engine.errors import UserError
@@ -48,7 +48,7 @@ def unset(word: str) -> int:
     name = API_KEY if _is_api_key(word) else _known(word).name
     data = read_settings(file).data
     if name == API_KEY and data.get(SOURCE.name) == "keyring":
-        forget_key()
+        forget_if_possible()
         change_settings(file, {API_KEY: None, SOURCE.name: None})
     elif name in data:
         change_settings(file, {name: None})

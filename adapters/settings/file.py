@@ -69,7 +69,10 @@ def require_settings_file(environ: Mapping[str, str] = os.environ) -> Path:
 def read_settings(file: Path) -> SettingsFile:
     """The file; empty if there is none. Raises UserError (2: it is not TOML, 4: it cannot be read)."""
     try:
-        text = read_regular(file, LARGEST_BYTES).decode()
+        content = read_regular(file, LARGEST_BYTES + 1)
+        if len(content) > LARGEST_BYTES:  # a change would lose what was not read
+            raise UserError(f"{file} is larger than {LARGEST_BYTES} bytes", reason="settings")
+        text = content.decode()
         mode = file.stat().st_mode
         return SettingsFile(text, tomllib.loads(text), mode)
     except FileNotFoundError:
@@ -125,7 +128,10 @@ def _with(text: str, key: str, value: Any) -> str:
     begin = next((at for at in range(end) if name.match(lines[at])), None)
     new = [] if value is None else [f"{key} = {_toml(value)}\n"]
     if begin is not None:
-        return "".join([*lines[:begin], *new, *lines[begin + _length(lines[begin:]) :]])
+        after = begin + _length(lines[begin:])
+        if new:
+            new = [f"{new[0][:-1]}{_remark(lines[begin:after])}\n"]
+        return "".join([*lines[:begin], *new, *lines[after:]])
     if end and new and not lines[end - 1].endswith("\n"):
         lines[end - 1] += "\n"
     return "".join([*lines[:end], *new, *lines[end:]])
@@ -138,6 +144,16 @@ def _length(lines: list[str]) -> int:
             tomllib.loads("".join(lines[:count]))
             return count
     return 1
+
+
+def _remark(lines: list[str]) -> str:
+    """The comment behind an assignment, with the blanks before it. Empty if there is none."""
+    text = "".join(lines).rstrip()
+    for found in re.finditer(r"[ \t]*#", text):  # one inside a text, or inside a list, leaves no whole assignment
+        with contextlib.suppress(tomllib.TOMLDecodeError):
+            tomllib.loads(text[: found.start()])
+            return text[found.start() :]
+    return ""
 
 
 def _toml(value: Any) -> str:

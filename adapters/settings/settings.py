@@ -3,6 +3,7 @@ this module knows the second, the fourth and the last."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -67,6 +68,13 @@ def load_one(name: str, environ: Mapping[str, str] = os.environ) -> tuple[Any, b
     data = read_settings(file).data if file is not None else {}
     found = _value(BY_NAME[name], environ, data, file)
     return (found[0], found[1].startswith(_VARIABLE)) if found is not None else (None, False)
+
+
+def log_level() -> str:
+    """The level of rpd's own log. A file that cannot be read is reported where its values are needed."""
+    with contextlib.suppress(UserError):
+        return str(load_one("log_level")[0] or "info")
+    return "info"
 
 
 def _value(

@@ -65,6 +65,7 @@ class Screen:
         self._colour = has_colour()
         self._drawn: tuple[object, ...] = ()
         self._is_gone = False
+        self._is_lent = False
 
     def __enter__(self) -> Screen:
         self._former = termios.tcgetattr(0)
@@ -117,9 +118,11 @@ class Screen:
     def lent(self) -> Iterator[None]:
         """In this block the terminal is as it was: a child may have it."""
         self._end()
+        self._is_lent = True
         try:
             yield
         finally:
+            self._is_lent = False
             self._begin()
 
     def _escape(self) -> str:
@@ -141,6 +144,9 @@ class Screen:
         self._drawn = ()
         with contextlib.suppress(termios.error, OSError):
             tty.setcbreak(0)
+            now = termios.tcgetattr(0)
+            now[6][termios.VQUIT] = os.fpathconf(0, "PC_VDISABLE").to_bytes(1, "big")  # Ctrl-\ would leave all this
+            termios.tcsetattr(0, termios.TCSADRAIN, now)
         self._write(_ENTER)
 
     def _end(self) -> None:
@@ -149,12 +155,15 @@ class Screen:
         self._write(_LEAVE)
 
     def _suspend(self, _number: int, _frame: FrameType | None) -> None:
-        """Ctrl-Z: give the terminal back, stop, and take it again when somebody says `fg`."""
-        self._end()
+        """Ctrl-Z: give the terminal back, stop, and take it again when somebody says `fg`. While a child has the
+        terminal, it stays the child's."""
+        if not self._is_lent:
+            self._end()
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTSTP)
         signal.signal(signal.SIGTSTP, self._suspend)
-        self._begin()
+        if not self._is_lent:
+            self._begin()
 
     def _write(self, text: str) -> None:
         try:

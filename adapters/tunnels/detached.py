@@ -85,9 +85,11 @@ def forget_logs(home: Path, older_seconds: float) -> None:
 def held(home: Path, tunnel: Tunnel) -> Iterator[None]:
     """Be this tunnel inside the block: hold its lock, and remove its files in the end. Raises UserError, OSError."""
     lock = private_folder(tunnels_folder(home)) / f"{tunnel.name}.lock"
-    handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    draft = lock.with_suffix(".new")  # a lock that nobody holds yet looks like that of a dead tunnel
+    handle = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        draft.replace(lock)
         told(home, tunnel)
         yield
     finally:

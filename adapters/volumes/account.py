@@ -16,12 +16,13 @@ from rpd.adapters.local.dirs import state_home
 from rpd.adapters.local.patience import Patience
 from rpd.adapters.report.words import money, one_line, plural
 from rpd.adapters.runpod.errors import HINTS
-from rpd.adapters.runpod.wire import Mount, Volume
+from rpd.adapters.runpod.wire import Mount
 from rpd.adapters.volumes.users import VolumeUsers, Workflow, cloud_mark
 from rpd.engine.errors import Ambiguous, NotSent, Refused, RpdError, Unavailable, UserError
 from rpd.states.policy import cost
 from rpd.states.ports.exits import Exit
 from rpd.states.ports.faults import Fault
+from rpd.states.ports.volume import Volume
 
 STANDARD = "STANDARD"
 
@@ -135,6 +136,8 @@ def user_errors() -> Iterator[None]:
 def as_user_error(error: RpdError) -> UserError:
     """Exit code 4: the key or the money. 2: a wrong request. 6: the cloud could not be reached. 8: it may have
     happened."""
+    if isinstance(error, UserError):
+        return error
     # The reason is that of a refused pod order. Volumes have no pools, so the key lacks a right.
     reason = Fault.FORBIDDEN if error.reason == Fault.POOL_FORBIDDEN else error.reason
     if error.reason in _KEY:

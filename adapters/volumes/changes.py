@@ -7,7 +7,6 @@ import msgspec
 from rpd.adapters.local.patience import ANSWER_SECONDS, Patience
 from rpd.adapters.report.words import one_line
 from rpd.adapters.runpod.orders import LARGEST_NETWORK_VOLUME_GB
-from rpd.adapters.runpod.wire import Volume
 from rpd.adapters.terminal import output
 from rpd.adapters.terminal.asking import ask
 from rpd.adapters.volumes.account import (
@@ -18,14 +17,15 @@ from rpd.adapters.volumes.account import (
     mount_lines,
     one_line_kept,
     told_of,
-    user_errors,
     workflow_words,
 )
-from rpd.engine.errors import Ambiguous, Refused, RpdError, UserError
+from rpd.adapters.volumes.orders import VolumeOrders
+from rpd.engine.errors import Refused, UserError
 from rpd.states.ports.exits import Exit
+from rpd.states.ports.volume import Volume
+from rpd.states.volume.operations import DeleteVolume, GrowVolume
 
-LOOKS = 4
-"""How many times rpd looks for a volume after its deletion before it counts as still there."""
+CHANGES = "changes this network volume"
 
 
 def grow_volume(word: str, size_gb: int, *, use_sandbox: bool, as_json: bool) -> int:
@@ -60,23 +60,21 @@ def grow_volume(word: str, size_gb: int, *, use_sandbox: bool, as_json: bool) ->
 
 
 def _grown(account: VolumeAccount, volume: Volume, size_gb: int) -> Volume:
-    """The volume as the cloud shows it afterwards. Growing twice to one size is the same as growing once, so it may be
-    repeated."""
-    try:
-        return account.cloud.grow_volume(volume.id, size_gb)
-    except Ambiguous as lost:
-        with user_errors():
-            seen = account.cloud.volume(volume.id)
-        if seen is not None and seen.size == size_gb:
-            return seen
+    """The volume as the cloud shows it afterwards. Raises UserError."""
+    orders = VolumeOrders(account, volume.id, CHANGES)
+    with orders.held():
+        sent = orders.send(GrowVolume(volume.id, size_gb))
+    if sent.refusal is not None:
+        raise as_user_error(sent.refusal) from sent.refusal
+    if sent.facts.volume is None:
+        why = sent.error.message if sent.error is not None else sent.left
         raise UserError(
-            f"it could not be told whether {told_of(volume)} has grown: {lost.message}",
+            f"it could not be told whether {told_of(volume)} has grown: {why}",
             exit_code=Exit.STILL_BILLING,
             reason="in_doubt",
             hint=f"rpd volumes grow{account.words} {volume.id} --size-gb {size_gb}",
-        ) from lost
-    except RpdError as error:
-        raise as_user_error(error) from error
+        ) from sent.error
+    return sent.facts.volume
 
 
 def delete_volume(word: str, *, yes: bool, use_sandbox: bool, as_json: bool) -> int:
@@ -136,22 +134,20 @@ def _losses(row: VolumeRow) -> list[str]:
 
 
 def _delete(account: VolumeAccount, row: VolumeRow) -> None:
-    """Delete the volume and check that it is gone. Raises UserError."""
-    volume, why = row.volume, ""
-    try:
-        account.cloud.delete_volume(volume.id)
-    except Ambiguous as lost:
-        why = f" ({lost.message})"
-    except Refused as refusal:
-        mounted = _mounted_by_now(account, row)
+    """Delete the volume and prove that it is gone. Raises UserError."""
+    volume, orders = row.volume, VolumeOrders(account, row.volume.id, CHANGES)
+    with orders.held():
+        sent = orders.send(DeleteVolume(volume.id, account.access.profile.proof_interval_seconds))
+    if sent.refusal is not None:
+        mounted = _mounted_by_now(account, row) if isinstance(sent.refusal, Refused) else None
         if mounted is not None:
-            raise _in_use(account, mounted, f"{refusal.message}; mounted by") from refusal
-        raise as_user_error(refusal) from refusal
-    except RpdError as error:
-        raise as_user_error(error) from error
-    if not _is_gone(account, volume):
+            raise _in_use(account, mounted, f"{sent.refusal.message}; mounted by") from sent.refusal
+        raise as_user_error(sent.refusal) from sent.refusal
+    if not sent.facts.is_proved_gone:
+        why = sent.error.message if sent.error is not None else sent.left
         raise UserError(
-            f"network volume {told_of(volume)} is still there and bills {monthly(volume, row.usd_per_month)}{why}",
+            f"network volume {told_of(volume)} is still there and bills {monthly(volume, row.usd_per_month)}"
+            + (f" ({why})" if why else ""),
             exit_code=Exit.STILL_BILLING,
             reason="still_there",
             hint=f"rpd volumes delete{account.words} {volume.id}",
@@ -165,18 +161,3 @@ def _mounted_by_now(account: VolumeAccount, row: VolumeRow) -> VolumeRow | None:
     except UserError:
         return None
     return now if now.mounts else None
-
-
-def _is_gone(account: VolumeAccount, volume: Volume) -> bool:
-    """Whether neither its id nor the list shows the volume any more. It looks several times, because a cloud may lag
-    behind."""
-    for look in range(LOOKS):
-        if look:
-            account.control.wait(account.access.profile.proof_interval_seconds / 2.0)
-        try:
-            is_listed = any(each.id == volume.id for each in account.cloud.volumes())
-            if not is_listed and account.cloud.volume(volume.id) is None:
-                return True
-        except RpdError as trouble:
-            output.note([one_line(trouble.message)])
-    return False

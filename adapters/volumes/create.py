@@ -4,14 +4,11 @@ never orders a second time."""
 from __future__ import annotations
 
 import shlex
-import time
-from collections.abc import Callable
 
 import msgspec
 
-from rpd.adapters.report.words import clean, duration, money, one_line
+from rpd.adapters.report.words import clean, money, one_line
 from rpd.adapters.runpod.orders import LARGEST_NETWORK_VOLUME_GB, SMALLEST_VOLUME_GB
-from rpd.adapters.runpod.wire import Volume
 from rpd.adapters.terminal import output
 from rpd.adapters.terminal.asking import ask
 from rpd.adapters.volumes.account import (
@@ -24,13 +21,14 @@ from rpd.adapters.volumes.account import (
     told_of,
     user_errors,
 )
-from rpd.adapters.volumes.intent import VolumeIntent, VolumeIntentFile, seconds_in_doubt
-from rpd.engine.errors import Ambiguous, Refused, RpdError, UserError
+from rpd.adapters.volumes.orders import VolumeOrders, price_of
+from rpd.engine.errors import RpdError, UserError
 from rpd.states.policy.naming import name_datacenters, suggested
 from rpd.states.ports.exits import Exit
+from rpd.states.ports.volume import Volume
+from rpd.states.volume.facts import VolumeFacts
+from rpd.states.volume.operations import CreateVolume
 
-LOOKS = 8
-"""The least number of looks within the time in which a new volume may still turn up."""
 KINDS = {"standard": STANDARD, "high-performance": "HIGH_PERFORMANCE"}
 DAYS_PER_MONTH = 365 / 12
 
@@ -56,14 +54,16 @@ def create_volume(wanted: VolumeOrder, *, yes: bool, use_sandbox: bool, as_json:
     """Exit code 0 when the volume is there; 8 when rpd could not find out whether it was made."""
     _check(wanted)
     account = VolumeAccount(use_sandbox=use_sandbox)
-    _require_free(account, wanted.name)
+    with VolumeOrders(account, wanted.name).held():
+        _require_free(account, wanted.name)
     _require_place(account, wanted)
     asked = VolumeRow(Volume("", wanted.name, wanted.size_gb, wanted.datacenter, wanted.type))
     output.note(_offer(wanted, asked))
     command = _command(account, wanted)
     ask("make it? [y/N] ", ("y", "yes", "Y"), yes=yes, hint=f"{command} --yes", undone="nothing was made")
-    making = _Making(account, wanted)
-    volume = making.make()
+    made = _make(account, wanted)
+    volume = made.volume
+    assert volume is not None, "it was made"
     twins = _of_the_same_name(account, volume)
     row = VolumeRow(
         volume, workflows=tuple(account.users.workflows(volume.id, volume.name)), is_name_shared=bool(twins)
@@ -74,7 +74,7 @@ def create_volume(wanted: VolumeOrder, *, yes: bool, use_sandbox: bool, as_json:
                 "schema": "rpd.volume/1",
                 "did": "created",
                 "volume": row.document(),
-                "answer_was_lost": making.was_lost,
+                "answer_was_lost": made.was_lost,
                 "same_name": twins,
             }
         )
@@ -87,85 +87,33 @@ def create_volume(wanted: VolumeOrder, *, yes: bool, use_sandbox: bool, as_json:
     return 0
 
 
-class _Making:
-    """One order, from the note on disk to its end."""
-
-    def __init__(self, account: VolumeAccount, wanted: VolumeOrder) -> None:
-        self.was_lost = False
-        self._account = account
-        self._wanted = wanted
-        self._window = account.access.profile.quiet_window_seconds
-
-    def make(self) -> Volume:
-        """The new volume. Raises UserError."""
-        file = VolumeIntentFile(self._account.home, self._account.mark, self._wanted.name)
-        with file.held():
-            self._await_earlier(file)
-            _require_free(self._account, self._wanted.name)
-            wanted = self._wanted
-            file.write(VolumeIntent(wanted.name, wanted.size_gb, wanted.datacenter, wanted.type, time.time()))
-            try:
-                volume = self._order()
-            except KeyboardInterrupt:
-                raise self._doubt("interrupted before it was known whether the volume was made") from None
-            file.settle()
-        if isinstance(volume, RpdError):
-            raise as_user_error(volume) from volume
-        return volume
-
-    def _await_earlier(self, file: VolumeIntentFile) -> None:
-        """An order that was never settled may still turn up. Until then the name is not free."""
-        left = seconds_in_doubt(file.read(), self._window)
-        if left > 0:
-            output.note([f"an earlier order for this name was never settled; looking for it for {duration(left)}"])
-            self._look(left, lambda volume: volume.name == self._wanted.name)
-
-    def _order(self) -> Volume | RpdError:
-        """Send the order once. A returned error proves that nothing was made. Doubt is raised."""
-        wanted = self._wanted
+def _make(account: VolumeAccount, wanted: VolumeOrder) -> VolumeFacts:
+    """Order it once; the facts have the new volume. Raises UserError."""
+    orders = VolumeOrders(account, wanted.name)
+    order = CreateVolume(
+        wanted.name, wanted.size_gb, wanted.datacenter, wanted.type, account.access.profile.quiet_window_seconds
+    )
+    with orders.held():
+        _require_free(account, wanted.name)
         try:
-            return self._account.cloud.create_volume(wanted.name, wanted.size_gb, wanted.datacenter, wanted.type)
-        except Ambiguous as lost:
-            self.was_lost = True
-            output.note([one_line(lost.message), f"looking for the volume for up to {duration(self._window)}"])
-            found = self._look(self._window, self._is_it)
-            if found is None:
-                raise self._doubt("it could not be told whether the volume was made") from lost
-            return found
-        except RpdError as error:
-            return error
+            sent = orders.send(order)
+        except KeyboardInterrupt:
+            why = "interrupted before it was known whether the volume was made"
+            raise _doubt(account, order, why) from None
+    if sent.refusal is not None:
+        raise as_user_error(sent.refusal) from sent.refusal
+    if sent.facts.volume is None:
+        raise _doubt(account, order, sent.left or "it could not be told whether the volume was made")
+    return sent.facts
 
-    def _look(self, seconds: float, is_it: Callable[[Volume], bool]) -> Volume | None:
-        """The first volume for which `is_it` holds, if one turns up in this time. Raises UserError if the cloud does
-        not answer."""
-        end = time.monotonic() + seconds
-        while True:
-            try:
-                found = next(filter(is_it, self._account.cloud.volumes()), None)
-                if found is not None:
-                    return found
-            except Refused as refusal:
-                raise self._doubt(refusal.message) from refusal
-            except RpdError as trouble:
-                output.note([one_line(trouble.message)])
-            if time.monotonic() >= end:
-                return None
-            self._account.control.wait(self._window / LOOKS)
 
-    def _is_it(self, volume: Volume) -> bool:
-        wanted = self._wanted
-        is_size = volume.size in (None, wanted.size_gb)
-        return volume.name == wanted.name and is_size and volume.data_center in (None, wanted.datacenter)
-
-    def _doubt(self, why: str) -> UserError:
-        asked = VolumeRow(Volume("", self._wanted.name, self._wanted.size_gb, type=self._wanted.type))
-        price = monthly(asked.volume, asked.usd_per_month)
-        return UserError(
-            f"{why}; if it was, network volume {self._wanted.name!r} bills {price} until it is deleted",
-            exit_code=Exit.STILL_BILLING,
-            reason="in_doubt",
-            hint=f"rpd volumes{self._account.words}   shows whether it is there; the same command again looks first",
-        )
+def _doubt(account: VolumeAccount, order: CreateVolume, why: str) -> UserError:
+    return UserError(
+        f"{why}; if it was, network volume {order.volume_name!r} bills {price_of(order)} until it is deleted",
+        exit_code=Exit.STILL_BILLING,
+        reason="in_doubt",
+        hint=f"rpd volumes{account.words}   shows whether it is there; the same command again looks first",
+    )
 
 
 def _check(wanted: VolumeOrder) -> None:

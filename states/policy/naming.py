@@ -22,6 +22,8 @@ T = TypeVar("T")
 TYPES_MAX = 64
 """The most GPU types that one job tries. A choice by property may fit more types."""
 SUGGESTED_MAX = 3
+MEANT_MAX = 4
+"""How many of the data centers of a region one line names. `rpd stock` lists all of them."""
 _BRANDS = frozenset("nvidia geforce rtx gtx tesla quadro amd radeon instinct generation gpu".split())  # noqa: SIM905
 _GLUED = re.compile(r"(?:nvidia|geforce|rtx|gtx|tesla|quadro)(?=[a-z]*[0-9])")
 """A brand that is written without a space before its model, as in `RTX4090`."""
@@ -134,8 +136,8 @@ def described(meant: dict[str, tuple[str, ...]]) -> str:
 
 
 def _listed(ids: Sequence[str]) -> str:
-    more = len(ids) - NAMED_MAX
-    return ", ".join([*ids[:NAMED_MAX], *([f"and {more} more"] if more > 0 else [])])
+    more = len(ids) - MEANT_MAX
+    return ", ".join([*ids[:MEANT_MAX], *([f"and {more} more"] if more > 0 else [])])
 
 
 # GPU types.

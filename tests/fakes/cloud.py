@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from rpd.adapters.runpod.wire import Volume
 from rpd.engine.errors import RpdError
+from rpd.states.ports.volume import Volume
 from rpd.states.ports.world import DataCenter, Offer, Pod, PodLog, PodOrder, SshAddress
 from tests.fakes.answers import READS, no_answer, refusal
 from tests.fakes.clock import START_WALL, FakeClock

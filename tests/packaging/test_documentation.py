@@ -19,6 +19,8 @@ _SECRET = re.compile(r"--var ([A-Z_]+)(?![A-Z_=])")
 _BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _NAMED = re.compile(r"`((?:engine|states|journal|adapters|tests)/[\w./*-]+)(?:: ([\w.]+))?`")
 """A file or folder of the source, and perhaps a name in it: `states/create.py: perform`."""
+_PICTURE = re.compile(r'(?:src|srcset)="([^"]+)"')
+_MACHINE = re.compile(r"/(?:root|work|Users)\b|/tmp/(?!ada/)|\bvm\b")
 OF_THE_SOURCE = [
     DOCS / "architecture.md",
     DOCS / "glossary.md",
@@ -87,3 +89,15 @@ def test_every_field_is_described_for_people() -> None:
     for struct in job_schema()["$defs"].values():
         for field in struct.get("properties", {}):
             assert f"`{field}`" in table or f"`.{field}`" in table or f"`{field}[]`" in table, field
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_the_pictures_of_a_page_exist(page: Path) -> None:
+    names = [name for name in _PICTURE.findall(page.read_text()) if "://" not in name]
+    assert [name for name in names if not (page.parent / name).is_file()] == []
+    assert names or page != DOCS.parent / "README.md"
+
+
+def test_a_picture_shows_nothing_of_the_machine_that_made_it() -> None:
+    for each in (DOCS / "screens").iterdir():
+        assert _MACHINE.search(each.read_text()) is None, each.name

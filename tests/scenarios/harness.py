@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import requests
 
 from rpd.adapters.sandbox import daemon
+from rpd.journal.lock import holder
 from rpd.journal.reader import read
 from rpd.journal.records import Record, Transition
 from tests.canary import ARGV_LOG, HOOK, is_clean
@@ -275,9 +277,12 @@ class CommandLine:
         return Path(self.inspect()["run_dir"], name).read_text()
 
     def close(self) -> None:
-        """End whatever still runs."""
+        """End whatever still runs, also a session that has outlived its terminal."""
         for live in self._live:
             live.kill()
+        for owner in filter(None, map(holder, self.journals())):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(owner.pid, signal.SIGKILL)
         daemon.down(self.sandbox_home)
         assert all(is_clean(live.text) for live in self._live), "a command shows a key"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
@@ -51,14 +52,15 @@ def words(*more: str, port: int | None = None, after: float = 0.0, yes: bool = T
 
 def connected(live: Live) -> str:
     """The address that the person is told, once it is told."""
-    live.until_text("Connected: ")
-    return eventually(lambda: URL.findall(live.text.partition("Connected: ")[2]))[0]  # type: ignore[no-any-return]
+    live.until_text("Connected")
+    return eventually(lambda: URL.findall(live.text.partition("Connected")[2]))[0]  # type: ignore[no-any-return]
 
 
 def is_served(url: str) -> bool:
     return requests.get(url, timeout=10).ok
 
 
+@pytest.mark.row(49, 212, 213, 219)
 def test_connected_is_said_when_the_service_answers_and_not_before(stage: CommandLine) -> None:
     live = stage.start(*words(after=2.0))
     live.until("tunnel")
@@ -111,13 +113,12 @@ def test_a_kept_pod_stays_up_under_its_switch_and_is_attached_to_again(stage: Co
 
 def test_a_killed_session_is_attached_to_again_and_a_stopped_one_starts_again(stage: CommandLine) -> None:
     live = stage.start(*words())
-    url = connected(live)
+    connected(live)
     live.kill()
     stage.judge("RUNNING", starts=0)
     assert stage.run_id in stage.rpd("runs").stdout
     again = stage.start("resume")
-    again.until_text(f"Connected again: {url}")
-    assert is_served(url)
+    assert is_served(connected(again))
     assert stage.rpd("release", stage.run_id, "--stop").returncode == 0
     assert again.end() == 0
     stage.judge("EXITED", starts=0)
@@ -163,6 +164,7 @@ def test_a_suspended_session_goes_on_where_it_was(stage: CommandLine) -> None:
     assert live.end() == 130
 
 
+@pytest.mark.row(220)
 def test_a_detached_session_is_known_by_its_journal(stage: CommandLine) -> None:
     done = stage.rpd(*words("--detach", "--json"))
     assert done.returncode == 0, done.stderr
@@ -176,6 +178,7 @@ def test_a_detached_session_is_known_by_its_journal(stage: CommandLine) -> None:
     stage.judge("TERMINATED", starts=0)
 
 
+@pytest.mark.row(210)
 def test_nothing_is_rented_without_a_yes(stage: CommandLine) -> None:
     done = stage.rpd(*words(yes=False))
     assert done.returncode == 2 and "--yes" in done.stderr and stage.journals() == []
@@ -187,6 +190,7 @@ def test_nothing_is_rented_without_a_yes(stage: CommandLine) -> None:
     stage.judge(starts=0)
 
 
+@pytest.mark.row(236)
 def test_ctrl_c_before_the_connection_gives_the_pod_back(stage: CommandLine) -> None:
     live = stage.start(*words(after=600.0))
     live.until("tunnel")
@@ -206,6 +210,7 @@ def test_a_taken_local_port_is_passed_over(stage: CommandLine) -> None:
         live.end()
 
 
+@pytest.mark.row(211)
 def test_names_count_the_sessions_of_the_day(stage: CommandLine) -> None:
     both = [stage.start(*words()), stage.start(*words())]
     for live in both:
@@ -226,3 +231,70 @@ def test_no_effect_on_the_pod_is_without_an_intent(stage: CommandLine) -> None:
     live.end()
     ops = [record.body.op for record in stage.records() if isinstance(record.body, Intent)]
     assert ops == ["create_pod", "arm_switch", "stop_pod"]
+
+
+def test_a_broken_link_is_told_and_comes_back(stage: CommandLine) -> None:
+    live = stage.start(*words())
+    url = connected(live)
+    stage.fault("F40", seconds=4)
+    live.until_text("the connection to the pod is lost")
+    live.until_text("Connected again after")
+    assert is_served(url)
+    live.press()
+    assert live.end() == 130
+    stage.judge("EXITED", starts=0)
+
+
+def test_a_detached_session_that_dies_before_it_is_connected_does_not_go_on(stage: CommandLine) -> None:
+    live = stage.start(*words("--detach", after=600.0))
+    live.until("tunnel")
+    owner = holder(stage.journal)
+    assert owner is not None
+    os.kill(owner.pid, signal.SIGKILL)
+    assert live.end() == 8, live.text
+    assert "goes on in the background" not in live.text and f"rpd resume {stage.run_id}" in live.text
+    assert stage.rpd("gc", "--yes").returncode == 0
+    stage.judge("TERMINATED", starts=0)
+
+
+def test_ctrl_c_before_a_detached_session_is_connected_gives_the_pod_back(stage: CommandLine) -> None:
+    live = stage.start(*words("--detach", after=600.0))
+    live.until("tunnel")
+    live.press()
+    time.sleep(0.4)  # a key press within 0.3 s counts as the same
+    live.press()
+    assert live.end() in (8, 130), live.text
+    assert "Traceback" not in live.text
+    eventually(lambda: holder(stage.journal) is None)
+    stage.judge("TERMINATED", starts=0)
+
+
+def test_a_kept_pod_that_somebody_stopped_waits_for_its_person(stage: CommandLine) -> None:
+    live = stage.start_on_terminal(*words())
+    connected(live)
+    live.press()
+    live.until_text("no answer in 60 s: stop")
+    live.type("k\n")
+    assert live.end() == 0, live.text
+    stage.somebody("stop")
+    again = stage.start("resume")
+    again.end()
+    stage.judge("EXITED", starts=0)
+    third = stage.start("resume")
+    assert is_served(connected(third))
+    both = stage.rpd("resume", stage.run_id)
+    assert both.returncode not in (0, 1), both.stderr
+    assert stage.rpd("release", stage.run_id, "--delete", "--yes").returncode == 0
+    stage.judge("TERMINATED", starts=0)
+
+
+def test_nobody_works_in_a_pod_that_may_still_be_deleted(stage: CommandLine) -> None:
+    """Before the session is connected its pod counts as one without anything to lose."""
+    live = stage.start(*words(after=600.0))
+    live.until("tunnel")
+    for command in (["exec", stage.run_id, "--", "true"], ["push", stage.run_id, "/etc/hostname"]):
+        refused = stage.rpd(*command)
+        assert refused.returncode == 2 and "is not connected yet" in refused.stderr, refused.stderr
+    live.press()
+    live.end()
+    stage.judge("TERMINATED", starts=0)

@@ -56,6 +56,7 @@ def healthy(stage: CommandLine) -> CommandLine:
 
 
 @pytest.mark.sandbox
+@pytest.mark.row(7)
 def test_all_is_well(healthy: CommandLine) -> None:
     code, checks = doctor(healthy)
     assert code == 0 and problems(checks) == []
@@ -95,6 +96,7 @@ def test_a_pod_that_nobody_here_knows_is_named(healthy: CommandLine) -> None:
 
 
 @pytest.mark.sandbox
+@pytest.mark.row(7, 235)
 def test_a_refused_key_and_no_credit(healthy: CommandLine) -> None:
     healthy.play(balance_usd=0.0)
     code, checks = doctor(healthy)
@@ -230,6 +232,7 @@ def test_what_is_safe_is_mended_on_a_word(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs OpenSSH")
+@pytest.mark.row(5, 206)
 def test_an_exposed_ssh_key_is_mended_on_a_word_at_the_terminal(tmp_path: Path) -> None:
     person = bare(tmp_path)
     person.variables = {"RUNPOD_API_KEY": "rpa_0123456789", "RPD_API_URL": "http://127.0.0.1:9/v2"}

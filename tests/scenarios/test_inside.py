@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import re
+import select
 import shutil
 import signal
 import struct
@@ -65,6 +66,7 @@ def executed(stage: CommandLine, *words: str, data: bytes = b"") -> subprocess.C
 
 
 @pytest.mark.parametrize("code", [0, 7, 255])
+@pytest.mark.row(82)
 def test_exec_ends_as_its_command_does(inside: CommandLine, code: int) -> None:
     done = executed(inside, "sh", "-c", f"echo out; echo err >&2; exit {code}")
     assert (done.returncode, done.stdout) == (code, b"out\n")
@@ -126,6 +128,45 @@ def test_exec_without_a_reader_ends_as_a_pipe_does(inside: CommandLine) -> None:
     assert (done.stdout, done.returncode) == ("y\n", 128 + signal.SIGPIPE)
 
 
+def test_exec_loses_no_byte_to_a_pipe_that_somebody_has_made_non_blocking(inside: CommandLine) -> None:
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    live = subprocess.Popen(
+        [*RPD, "exec", inside.run_id, "--", "head", "-c", "3000000", "/dev/zero"],
+        env=inside.environment,
+        cwd=inside.folder,
+        stdout=theirs,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    os.close(theirs)
+    select.select([ours], [], [], 60.0)
+    with pytest.raises(subprocess.TimeoutExpired):
+        live.wait(1.0)  # the pipe is full
+    with os.fdopen(ours, "rb") as pipe:
+        assert len(pipe.read()) == 3_000_000
+    assert live.wait(60) == 0 and live.stderr is not None and live.stderr.read() == b""
+
+
+@pytest.mark.parametrize(("streams", "said"), [(">/dev/full", "cannot write the output"), ("<&-", None)])
+def test_exec_says_which_stream_is_no_good(inside: CommandLine, streams: str, said: str | None) -> None:
+    typed = " ".join([*RPD, "exec", inside.run_id, "--", "echo", "hello", streams])
+    done = subprocess.run(
+        ["bash", "-c", typed],
+        env=inside.environment,
+        cwd=inside.folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    if said is None:
+        assert (done.returncode, done.stdout) == (0, "hello\n"), done.stderr
+    else:
+        assert done.returncode != 0 and said in done.stderr, done.stderr
+
+
 def test_exec_and_shell_take_no_lock_and_leave_no_record(inside: CommandLine) -> None:
     before = len(inside.records())
     assert executed(inside, "true").returncode == 0
@@ -140,6 +181,7 @@ def resize(terminal: Terminal, columns: int, rows: int) -> None:
 
 
 @pytest.mark.parametrize("client", [pytest.param("ssh", marks=needs_ssh), "own"])
+@pytest.mark.row(82, 221)
 def test_a_shell_has_this_terminal_and_its_size(inside: CommandLine, client: str, tmp_path: Path) -> None:
     """By the system's `ssh`, and without it."""
     if client == "own":
@@ -338,6 +380,7 @@ def _through_socks(proxy: int, port: int, data: bytes) -> bytes:
 
 
 @needs_ssh
+@pytest.mark.row(73, 222)
 def test_ssh_refuses_another_host_key_at_the_pods_address(inside: CommandLine) -> None:
     """What makes the entry safe: the key in it is the pinned one, and no other is believed or learnt."""
     name, _ = configured(inside)
@@ -418,6 +461,16 @@ def test_push_and_pull_are_verified_and_a_push_is_in_the_journal(inside: Command
     done = inside.rpd("pull", inside.run_id, "/workspace/nothing")
     assert done.returncode == 2 and "nothing is at /workspace/nothing" in done.stderr
     assert inside.inspect()["verified"] and inside.state() == "monitor"
+
+
+def test_a_pull_without_some_of_the_links_is_not_all_of_it(inside: CommandLine) -> None:
+    folder = volume(inside) / "linked"
+    folder.mkdir()
+    (folder / "whole").write_text("whole")
+    (folder / "lost").symlink_to("/nowhere/else")
+    done = inside.rpd("pull", inside.run_id, "/workspace/linked", "linked")
+    assert done.returncode == 1 and "1 link was left out" in done.stderr, done.stderr
+    assert (inside.folder / "linked" / "whole").read_text() == "whole"
 
 
 # Which pod

@@ -12,6 +12,7 @@ from tests.scenarios.live import eventually
 WORK = f"mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt; {GATED}"
 
 
+@pytest.mark.row(103, 226)
 def test_a_live_run_is_asked_to_stop_its_pod_and_collects_first(stage: CommandLine) -> None:
     live = stage.begin(config(WORK, artifacts=artifact()))
     live.until_begun()
@@ -34,6 +35,7 @@ def test_a_live_run_is_asked_to_stop_its_pod_and_collects_first(stage: CommandLi
 
 
 @pytest.mark.slow
+@pytest.mark.row(103)
 def test_a_stopped_pod_is_started_with_its_run_and_its_results_come(stage: CommandLine) -> None:
     live = stage.begin(config(WORK, artifacts=artifact(), lifecycle={"on_interrupt": "detach"}))
     live.until_begun()

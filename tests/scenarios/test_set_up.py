@@ -78,6 +78,7 @@ def no_trace_of_the_key(stage: CommandLine, *screens: str) -> None:
 
 
 @pytest.mark.sandbox
+@pytest.mark.row(1, 2, 3, 4, 201, 202, 203, 204, 205)
 def test_the_wizard_on_a_terminal_and_the_first_command_after_it(newcomer: CommandLine) -> None:
     screen = newcomer.start_on_terminal("gpus")
     answer(screen, "No API key is set up yet. Do it now? [Y/n]", "\r")
@@ -134,6 +135,7 @@ def test_a_wizard_that_is_left_saves_nothing(newcomer: CommandLine, how: str) ->
 
 
 @pytest.mark.sandbox
+@pytest.mark.row(1, 5, 203, 206)
 def test_every_answer_is_an_option(newcomer: CommandLine) -> None:
     done = newcomer.rpd("config", "init", "--cloud", "secure")
     assert done.returncode == 2 and "--api-key-file" in done.stderr and "--api-key-stdin" in done.stderr
@@ -149,6 +151,7 @@ def test_every_answer_is_an_option(newcomer: CommandLine) -> None:
 
 
 @pytest.mark.sandbox
+@pytest.mark.row(6, 206)
 def test_a_registered_ssh_key_is_recognised(newcomer: CommandLine) -> None:
     words = ("config", "init", "--api-key-file", str(key_file(newcomer)), "--ssh-key", "own")
     assert newcomer.rpd(*words).returncode == 0
@@ -158,6 +161,7 @@ def test_a_registered_ssh_key_is_recognised(newcomer: CommandLine) -> None:
 
 
 @pytest.mark.sandbox
+@pytest.mark.row(3, 204)
 def test_a_key_is_tried_before_it_is_saved(newcomer: CommandLine) -> None:
     file = newcomer.folder / "wrong"
     file.write_text("rpa_wrong_0123456789\n")
@@ -199,6 +203,7 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path, words: tuple[str, ...], 
     assert not settings_of(person).exists()
 
 
+@pytest.mark.row(4, 205)
 def test_one_setting_and_its_origin(tmp_path: Path) -> None:
     person = bare(tmp_path)
     assert person.rpd("config", "set", "gpus", "NVIDIA L4", "NVIDIA A40").returncode == 0
@@ -244,6 +249,19 @@ def test_without_a_keyring_the_way_out_is_named(tmp_path: Path) -> None:
     done = person.rpd("config", "set", "api-key", "--file", "key", "--keyring", "--unchecked")
     assert done.returncode == 4 and "keyring does not work here" in done.stderr, done.stderr
     assert not settings_of(person).exists()
+
+
+@pytest.mark.keeps_keys
+def test_a_keyring_that_stopped_working_lets_a_person_go(tmp_path: Path) -> None:
+    pytest.importorskip("keyring")
+    person = bare(tmp_path)
+    person.variables = {"PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
+    settings_of(person).parent.mkdir(parents=True, mode=0o700)
+    settings_of(person).write_text('api_key_from = "keyring"\n')
+    (person.folder / "key").write_text("rpa_0123456789\n")
+    done = person.rpd("config", "set", "api-key", "--file", "key", "--unchecked")
+    assert done.returncode == 0 and "a key may still be in it" in done.stderr, done.stderr
+    assert settings_of(person).read_text() == 'api_key = "rpa_0123456789"\n'
 
 
 @pytest.mark.sandbox
@@ -305,6 +323,7 @@ def agent(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.sandbox
 @needs_openssh
+@pytest.mark.row(5, 206, 218)
 def test_a_key_that_only_the_agent_holds_runs_a_job(newcomer: CommandLine, agent: Path) -> None:
     """And a job file that names a key wins over the settings; a variable wins over both."""
     newcomer.variables["SSH_AUTH_SOCK"] = str(agent)

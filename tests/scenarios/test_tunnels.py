@@ -53,6 +53,7 @@ def live(stage: CommandLine) -> list[Tunnel]:
     return tunnels_of(stage.home)
 
 
+@pytest.mark.row(49, 83, 217, 219)
 def test_a_tunnel_waits_for_its_service_verifies_it_and_prints_its_url(waiting: CommandLine) -> None:
     port, local = free_port(), free_port()
     tunnel = waiting.start("tunnel", waiting.run_id, f"{port}:{local}")
@@ -124,6 +125,7 @@ def test_for_scripts_it_waits_for_nothing(waiting: CommandLine) -> None:
         assert waiting.rpd("tunnel", waiting.run_id, *words).returncode == 2
 
 
+@pytest.mark.row(83, 220, 223)
 def test_a_tunnel_in_the_background_dies_with_its_pod(waiting: CommandLine) -> None:
     port = free_port()
     serve(waiting, port)

@@ -57,7 +57,7 @@ def test_a_changed_host_key_is_an_error_and_nothing_is_sent(waiting: CommandLine
     eventually(refused)
     for words in (("shell", waiting.run_id), ("ssh-config", waiting.run_id), ("tunnel", waiting.run_id, "80")):
         done = waiting.rpd(*words)
-        assert done.returncode == 1 and "not the one known of it" in done.stderr, done.stderr
+        assert done.returncode == 1 and "not the pinned one" in done.stderr, done.stderr
     assert not list((waiting.home / "ssh").glob("pods/*"))
     assert not (waiting.sandbox_home / "pods" / pod / "volume" / "sent").exists()
 

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from rpd.adapters.sandbox import daemon
+from rpd.journal.reader import read
+from rpd.journal.records import Closed
 from tests.scenarios.harness import GATED, CommandLine, config, eventually
 from tests.scenarios.live import RPD
 
@@ -163,7 +165,9 @@ def test_a_lost_answer_does_not_make_two(stage: CommandLine, how: dict[str, str]
     made = create(stage)
     assert made["answer_was_lost"] and made["same_name"] == []
     assert existing(stage) == [("data", 10)] and stage.struck("F41") == 1
-    assert not list((stage.home / "volumes").glob("*.json")), "it is settled"
+    (journal,) = (stage.home / "volumes").glob("*/*.jsonl")
+    end = read(journal).records[-1].body
+    assert isinstance(end, Closed) and end.outcome == "changed", "it is settled"
     assert len(stage.truth()["volumes"]) == 1
 
 
@@ -186,6 +190,23 @@ def test_a_command_that_was_killed_in_mid_order_does_not_make_two(stage: Command
     live.kill()
     assert create(stage, code=2)["reason"] == "name_taken", "the cloud shows it late; it was looked for until it did"
     assert existing(stage) == [("data", 10)]
+
+
+@pytest.mark.row(47)
+def test_an_order_of_a_killed_command_is_told_and_is_no_run(stage: CommandLine) -> None:
+    stage.fault("F41", how="timeout", done="no")
+    live = stage.start("volumes", "create", "--sandbox", "--name", "data", "--size-gb", "10", *PLACE, "--yes")
+    eventually(lambda: stage.struck("F41"))
+    live.kill()
+    told = stage.rpd("volumes", "--sandbox").stderr
+    assert "'data' (10 GB in EUR-IS-1) was never settled; if it was made, it bills $0.70 a month" in told
+    assert json.loads(stage.rpd("runs", "--json").stdout)["runs"] == []
+    gc = stage.rpd("gc", "--yes")
+    assert gc.returncode == 0 and "volume" not in gc.stdout + gc.stderr, gc.stderr
+    live = stage.start("volumes", "create", "--sandbox", "--name", "data", "--size-gb", "10", *PLACE, "--yes")
+    assert live.end() == 0 and "an earlier order for this name was never settled" in live.text
+    assert existing(stage) == [("data", 10)]
+    assert "never settled" not in stage.rpd("volumes", "--sandbox").stderr
 
 
 @pytest.mark.slow

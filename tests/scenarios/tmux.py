@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.features import used
 from tests.scenarios.live import eventually
 
 _NUMBERS = itertools.count(1)
@@ -23,6 +24,8 @@ class Screen:
     def __init__(self, folder: Path, environment: Mapping[str, str], *, columns: int = 80, lines: int = 24) -> None:
         self._socket = folder / f"tmux-{next(_NUMBERS)}"
         self._environment = {**environment, "TERM": "xterm-256color"}
+        self.keys = 0
+        """How many keys were pressed so far."""
         size = ["-x", str(columns), "-y", str(lines)]
         self._tmux("-f", "/dev/null", "new-session", "-d", *size, "-c", str(folder), "env", "PS1=$ ", "bash", "--norc")
         self._tmux("set-option", "-g", "default-terminal", "tmux-256color")
@@ -31,12 +34,22 @@ class Screen:
 
     def type(self, text: str, *, enter: bool = True) -> None:
         """Type this text, letter by letter, and press Enter."""
+        if text.startswith("rpd "):
+            used.add(text.split()[1])
+        self.keys += len(text)
         self._tmux("send-keys", "-l", text)
         if enter:
             self.press("Enter")
 
+    def paste(self, text: str) -> None:
+        """Paste this text, which is one key, and press Enter."""
+        self._tmux("send-keys", "-l", text)
+        self.keys += 1
+        self.press("Enter")
+
     def press(self, *keys: str) -> None:
         """Press keys by tmux's names: Enter, Down, C-c."""
+        self.keys += len(keys)
         self._tmux("send-keys", *keys)
 
     def resize(self, columns: int, lines: int) -> None:

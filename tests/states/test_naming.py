@@ -197,3 +197,8 @@ def test_an_unknown_data_center_is_told_with_the_nearest_country(word: str, near
 def test_the_letters_of_an_american_state_are_no_country() -> None:
     assert name_datacenters(["DE"], CENTERS).datacenters == (), "Delaware is not Germany"
     assert name_datacenters([""], CENTERS).problems == ("there is no data center ''",)
+
+
+def test_a_region_is_told_in_one_line() -> None:
+    places = tuple(f"US-{number}" for number in range(21))
+    assert described({"North America": places}) == "North America means US-0, US-1, US-2, US-3, and 17 more"

@@ -229,7 +229,7 @@ def test_a_host_that_never_boots_is_given_back_and_the_next_is_tried() -> None:
 
 def test_a_session_without_services_is_connected_when_its_pod_answers() -> None:
     stage = FakeSession()
-    stage.opened.options["session"] = {"services": []}
+    stage.opened.options.update({"session": {"services": []}})
     stage.leave_after(300.0, "delete")
     assert stage.process().exit_code == 0 and "attend" in stage.states
 

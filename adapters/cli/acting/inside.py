@@ -38,7 +38,7 @@ def pull_from(run: str | None, remote: str, local: str | None) -> int:
     told += [left_out(pulled)] if pulled.left_out else []
     output.note(f"warning: {one_line(text)}" for text in told)
     output.text([f"{plural(pulled.files, 'file')}, {size(pulled.bytes)}, verified, in {Path(place)}"])
-    return 1 if pulled.refused else 0
+    return 1 if pulled.refused or pulled.left_out else 0
 
 
 def push_to(run: str | None, local: str, remote: str | None, excludes: tuple[str, ...]) -> int:

@@ -30,6 +30,7 @@ from rpd.journal.reader import Reading, read
 from rpd.journal.records import Transition
 from rpd.states.facts import Facts, new_facts
 from rpd.states.fold import apply
+from rpd.states.policy.verdict import is_left
 
 
 def inspect_run(run: str | None, *, as_json: bool, as_graph: bool, at: int | None = None, verify: bool = False) -> int:
@@ -107,7 +108,8 @@ def _graph(inspection: Inspection) -> str:
 def _page(inspection: Inspection, path: Path, *, as_of: str | None = None) -> list[str]:
     facts, closed = inspection.facts, inspection.snapshot.closed
     kept = inspection.kept_until()
-    ending = "unfinished" if kept is None else f"{inspection.outcome()}; its pod is kept up until {clock(kept)}"
+    open_word = "stopped, waits for you" if is_left(inspection.facts) else "unfinished"
+    ending = open_word if kept is None else f"{inspection.outcome()}; its pod is kept up until {clock(kept)}"
     if closed is not None:
         why = f" ({closed.reason})" if closed.reason and closed.outcome != "succeeded" else ""
         ending = f"{closed.outcome}{why}; rpd's exit code {closed.exit_code}"

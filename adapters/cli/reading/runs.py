@@ -67,6 +67,8 @@ def _end(row: RunRow) -> str:
     if row.outcome is not None:
         end = row.outcome if row.outcome == "succeeded" or not row.reason else f"{row.outcome}: {row.reason}"
         return f"{end}, its pod is kept up" if row.is_kept else end
+    if row.is_left and row.problem is None:
+        return "stopped, waits for you"
     if row.problem is not None:
         return f"unreadable after {row.state}" if row.state else "?"
     return f"unfinished: {row.state or '?'}"

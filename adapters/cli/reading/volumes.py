@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from rpd.adapters.local.patience import ANSWER_SECONDS, Patience
 from rpd.adapters.report.table import Column, table, terminal_width
-from rpd.adapters.report.words import money, plural
+from rpd.adapters.report.words import money, one_line, plural
 from rpd.adapters.terminal import output
 from rpd.adapters.volumes.account import VolumeAccount, VolumeRow
+from rpd.adapters.volumes.orders import in_doubt, price_of
 from rpd.states.policy import cost
 
 
@@ -16,6 +17,7 @@ def list_volumes(*, use_sandbox: bool, as_json: bool) -> int:
     """Print the volumes. Exit code 0, also if there are none."""
     account = VolumeAccount(use_sandbox=use_sandbox, patience=Patience(ANSWER_SECONDS))
     rows = account.rows()
+    _tell_of_doubts(account, rows)
     total = sum(row.usd_per_month or 0.0 for row in rows)
     unpriced = [row for row in rows if row.usd_per_month is None]
     if as_json:
@@ -42,6 +44,17 @@ def list_volumes(*, use_sandbox: bool, as_json: bool) -> int:
     which = "" if not idle else ", mounted by no pod" if idle == len(rows) else f", {idle} of them mounted by no pod"
     output.note([f"{plural(len(rows), 'network volume')}{which}: {money(total)} a month{more}, used or not"])
     return 0
+
+
+def _tell_of_doubts(account: VolumeAccount, rows: list[VolumeRow]) -> None:
+    """Orders that were never settled, unless the list shows a volume of that name."""
+    names = {row.volume.name for row in rows}
+    for order in in_doubt(account):
+        if order.volume_name not in names:
+            what = f"network volume {order.volume_name!r} ({order.size_gb} GB in {order.datacenter})"
+            bills = f"if it was made, it bills {price_of(order)}"
+            output.note([one_line(f"warning: an order for {what} was never settled; {bills} until it is deleted")])
+            output.note([f"the same rpd volumes create{account.words} again looks for it, before it orders anything"])
 
 
 def _columns(rows: list[VolumeRow]) -> list[Column]:

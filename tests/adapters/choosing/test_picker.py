@@ -18,9 +18,9 @@ from rpd.adapters.choosing.market import Market
 from rpd.adapters.choosing.order import Prefill
 from rpd.adapters.choosing.picker import choose
 from rpd.adapters.runpod.market import GpuType
-from rpd.adapters.runpod.wire import Volume
 from rpd.adapters.settings.settings import DEFAULT, Loaded, Settings
 from rpd.engine.errors import UserError
+from rpd.states.ports.volume import Volume
 from rpd.states.ports.world import DataCenter, Offer
 from tests.scenarios.live import eventually
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rpd.adapters.cli.errors import problem_of, say, show_trace
+from rpd.adapters.cli.errors import keep, problem_of, say, show_trace
+from rpd.adapters.local.own_log import LEVELS, ROOT, log_path
 from rpd.engine.errors import Unavailable, UserError
 
 KEY, TOKEN = "rpa_" + "K3y" * 9, "hf_" + "T0k" * 9
@@ -50,3 +52,17 @@ def test_settings_that_cannot_be_read_hide_no_error(tmp_path: Path, capsys: pyte
     (tmp_path / "rpd" / "config.toml").write_text("api_key = [")
     assert say(problem_of(UserError(f"x {TOKEN}"))) == 2
     assert capsys.readouterr().err == "error: x ***\n"
+
+
+@pytest.mark.parametrize("level", ["off", "info"])
+def test_an_internal_error_is_logged_at_the_level_of_the_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, level: str
+) -> None:
+    (tmp_path / "config.toml").write_text(f'log_level = "{level}"\n')
+    monkeypatch.setenv("RPD_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("RPD_CONFIG", str(tmp_path / "config.toml"))
+    monkeypatch.delenv("RPD_LOG_LEVEL", raising=False)
+    error = ValueError("a fault of ours")
+    keep(error, problem_of(error), ["inspect"])
+    logging.getLogger(ROOT).setLevel(LEVELS["off"])
+    assert log_path(tmp_path / "home").exists() is (level == "info")

@@ -11,7 +11,7 @@ import pytest
 
 from rpd.adapters.access.gate import recorded_access
 from rpd.adapters.disposal import giveback, unrecorded
-from rpd.adapters.disposal.giveback import StillThere, delete_pod, release_and_prove, stop_owed
+from rpd.adapters.disposal.giveback import StillThere, delete_pod, release_and_prove, stop_owed, stop_pod
 from rpd.adapters.driving import ending
 from rpd.adapters.forensics.inspection import facts_of
 from rpd.adapters.local.control import request_file
@@ -22,7 +22,7 @@ from rpd.engine.errors import Interrupted, Refused, Unavailable, UserError
 from rpd.journal.errors import JournalUnwritable
 from rpd.journal.lock import holder
 from rpd.journal.reader import read
-from rpd.journal.records import Body, Intent, Outcome, Requested
+from rpd.journal.records import Body, HandedOver, Intent, Outcome, Requested
 from rpd.states.operations.pod import DeletePod, GiveBack, StopPod
 from rpd.states.ports.faults import Fault
 from tests.adapters.cli.desk import FIRST, SECOND, SILENCE, Desk, Patiently, breaks
@@ -168,6 +168,19 @@ def test_the_effect_has_its_intent_and_the_debt_its_proof(desk: Desk) -> None:
     )
     assert [(debt.change, debt.kind, debt.proof) for debt in outcome.debts] == [("close", "storage", proof)]
     assert holder(journal) is None
+
+
+@pytest.mark.parametrize("effect", [delete_pod, stop_pod])
+def test_a_pod_that_another_run_took_up_meanwhile_is_left_alone(desk: Desk, effect: Callable[..., str]) -> None:
+    """A person may think about the question for long."""
+    journal, pod = desk.over(kept=True)
+    name = past.pod_name_in(journal)
+    desk.append(journal, HandedOver(name, "another-run", "/elsewhere"))
+    desk.cloud().start(pod)
+    named = {"name": name} if effect is delete_pod else {}
+    with pytest.raises(UserError, match="another-run"):
+        effect(journal, recorded_access(journal), desk.cloud(), pod, **named, command="test")
+    assert desk.status(pod) == "RUNNING"
 
 
 def test_a_failure_is_written_and_closes_nothing(desk: Desk) -> None:

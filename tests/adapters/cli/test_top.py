@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import types
 from collections import deque
 from collections.abc import Iterator
@@ -12,11 +13,13 @@ from typing import Any
 import pytest
 
 from rpd.adapters.board import gathering, play
+from rpd.adapters.board import poller as poller_module
 from rpd.adapters.board.gathering import HISTORY, Gathering, mean_use
 from rpd.adapters.forensics.inspection import facts_of
 from rpd.adapters.forensics.samples import Samples
 from rpd.adapters.local.patience import Patience
-from rpd.adapters.pods.asking import survey_pods
+from rpd.adapters.local.signals import LeaveNow
+from rpd.adapters.pods.asking import Survey, survey_pods
 from rpd.adapters.terminal import output
 from rpd.journal.lock import Owner
 from rpd.journal.reader import read
@@ -155,7 +158,7 @@ class Pressed:
         self.began.clear()
         keyboard = Keyboard(keys)
         poller = types.SimpleNamespace(survey=survey_pods(), history={}, asked_at=0.0, again=lambda: None)
-        play._Player(poller, keyboard, commands).play(Patience())  # type: ignore[arg-type]
+        play._Player(poller, keyboard, commands, Patience()).play()  # type: ignore[arg-type]
         self.said = [line for frame in keyboard.drawn for line in frame]
         return list(self.began)
 
@@ -219,3 +222,37 @@ def test_a_command_that_there_is_not_is_said(press: Pressed, desk: Desk) -> None
 
 def test_keys_on_an_empty_board_do_nothing(press: Pressed) -> None:
     assert press("jjkilcr") == []
+
+
+def test_a_signal_ends_it_also_at_the_question(press: Pressed, rpd: Person, desk: Desk) -> None:
+    desk.died()
+    command = Patience()
+
+    class Silent(Keyboard):
+        def key(self, _seconds: float) -> str | None:
+            if self._keys:
+                return self._keys.popleft()
+            assert command.leaving is None, "the signal was not heard"
+            command.leave(LeaveNow("terminated", 143))
+            return None
+
+    poller = types.SimpleNamespace(survey=survey_pods(), history={}, asked_at=0.0, again=lambda: None)
+    play._Player(poller, Silent("c"), ALL, command).play()  # type: ignore[arg-type]
+    assert not press.began
+
+
+def test_the_board_is_asked_for_again_after_an_answer_that_nobody_expected(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = threading.Event()
+
+    def survey(_command: Patience) -> Survey:
+        if not calls:
+            calls.append(1)
+            raise ValueError("a strange answer")
+        answered.set()
+        return Survey((), ())
+
+    calls: list[int] = []
+    monkeypatch.setattr(poller_module, "survey_until", survey)
+    monkeypatch.setattr(poller_module, "POLL_SECONDS", 0.01)
+    with poller_module.Poller(Survey((), ())):
+        assert answered.wait(20.0)

@@ -12,16 +12,21 @@ from typing import Any
 import pytest
 
 from rpd.adapters import wiring
+from rpd.adapters.cli.reading.volumes import list_volumes
 from rpd.adapters.local.patience import Patience
-from rpd.adapters.runpod.wire import Mount, Volume
+from rpd.adapters.runpod.wire import Mount
 from rpd.adapters.terminal import asking, output
 from rpd.adapters.volumes import account as volume_account
 from rpd.adapters.volumes import changes as volume_changes
-from rpd.adapters.volumes import create as volume_create
-from rpd.adapters.volumes import intent as volume_claim
+from rpd.adapters.volumes import orders as volume_orders
 from rpd.adapters.volumes.create import VolumeOrder, create_volume
 from rpd.engine.errors import Ambiguous, NotSent, Refused, RpdError, Unavailable, UserError
+from rpd.journal.errors import JournalUnwritable
+from rpd.journal.index import Index
+from rpd.journal.records import Body, Intent, Outcome, Record
+from rpd.journal.store import Journal
 from rpd.states.ports.faults import Fault
+from rpd.states.ports.volume import Volume
 from rpd.states.ports.world import DataCenter
 from tests.adapters.cli.desk import Patiently
 from tests.fakes import past
@@ -116,9 +121,7 @@ class Stand:
         monkeypatch.setattr(output, "answer", self.told.append)
         monkeypatch.setattr(output, "note", self.notes.extend)
         monkeypatch.setattr(volume_account, "ProcessControl", self._control)
-        clock = types.SimpleNamespace(time=lambda: self.clock.now().wall, monotonic=lambda: self.clock.real)
-        for module in (volume_create, volume_claim):
-            monkeypatch.setattr(module, "time", clock)
+        monkeypatch.setattr(volume_orders, "SystemClock", lambda: self.clock)
 
     def _control(self, *, patience: Patience | None) -> Patiently:
         control = Patiently(self.clock, patience or Patience())
@@ -141,8 +144,9 @@ class Stand:
     def grow(self, word: str, size_gb: int) -> int:
         return volume_changes.grow_volume(word, size_gb, use_sandbox=False, as_json=True)
 
-    def claims(self) -> list[Path]:
-        return sorted((self.home / "volumes").glob("*.json"))
+    def unsettled(self) -> int:
+        folders = (self.home / "volumes").glob("*/")
+        return sum(len(volume_orders.unsettled(folder)) for folder in folders)
 
 
 @pytest.fixture
@@ -165,13 +169,13 @@ def test_one_is_made_and_its_order_is_settled(stand: Stand) -> None:
     assert [each.name for each in stand.cloud.orders] == ["data"]
     assert (stand.told[0]["answer_was_lost"], stand.told[0]["same_name"]) == (False, [])
     assert stand.told[0]["volume"]["usd_per_month"] == 3.5
-    assert stand.claims() == []
+    assert stand.unsettled() == 0
     assert any("$3.50 a month" in line for line in stand.notes)
 
 
 def test_the_order_stands_on_disk_while_it_is_out(stand: Stand) -> None:
     seen: list[int] = []
-    stand.cloud.before_answer = lambda: seen.append(len(stand.claims()))
+    stand.cloud.before_answer = lambda: seen.append(stand.unsettled())
     stand.create()
     assert seen == [1]
 
@@ -214,22 +218,109 @@ def test_a_lost_answer_makes_no_second_one(stand: Stand) -> None:
     stand.cloud.raises = {"create": [LOST], "volumes": [None, None, SILENCE]}
     stand.cloud.late = {"vol1": 100.0}
     assert stand.create() == 0
-    assert (len(stand.cloud.orders), stand.told[0]["answer_was_lost"], stand.claims()) == (1, True, [])
+    assert (len(stand.cloud.orders), stand.told[0]["answer_was_lost"], stand.unsettled()) == (1, True, 0)
 
 
-def test_an_order_in_doubt_stays_on_disk_and_the_next_command_looks_first(stand: Stand) -> None:
+def test_an_order_that_never_showed_is_settled_when_its_window_is_over(stand: Stand) -> None:
     stand.cloud.raises = {"create": [LOST]}
     stand.cloud.is_deaf = True
     begun = stand.clock.real
     doubt = refused(8, "in_doubt", stand.create)
     assert "$3.50 a month" in doubt.message
     assert 180.0 <= stand.clock.real - begun <= 210.0
-    assert len(stand.claims()) == 1
     stand.cloud.is_deaf = False
     begun = stand.clock.real
     assert stand.create() == 0
     assert stand.clock.real - begun < 30.0, "its window was over"
-    assert stand.claims() == []
+    assert stand.unsettled() == 0
+
+
+def test_an_order_that_nobody_could_look_for_stays_on_disk_and_the_next_command_looks_first(stand: Stand) -> None:
+    stand.cloud.raises = {"create": [LOST], "volumes": [None, None, *[SILENCE] * 99]}
+    stand.cloud.is_deaf = True
+    refused(8, "in_doubt", stand.create)
+    assert stand.unsettled() == 1
+    refused(8, "in_doubt", stand.create)
+    stand.cloud.raises, begun = {}, stand.clock.real
+    stand.cloud.is_deaf = False
+    assert stand.create() == 0
+    assert stand.clock.real - begun >= 180.0, "nobody knows when it was sent last"
+    assert any("an earlier order for this name was never settled" in line for line in stand.notes)
+    assert (len(stand.cloud.orders), stand.unsettled()) == (2, 0)
+
+
+def test_the_list_says_that_an_unsettled_order_may_bill(stand: Stand) -> None:
+    stand.cloud.before_answer = lambda: (_ for _ in ()).throw(SystemExit)
+    with pytest.raises(SystemExit):
+        stand.create()
+    stand.cloud.late = {"vol1": stand.clock.real + 100.0}
+    assert list_volumes(use_sandbox=False, as_json=False) == 0
+    said = "\n".join(stand.notes)
+    assert "'data' (50 GB in EUR-IS-1) was never settled; if it was made, it bills $3.50 a month" in said
+    stand.notes.clear()
+    stand.clock.advance(100.0)
+    list_volumes(use_sandbox=False, as_json=True)
+    assert not any("never settled" in line for line in stand.notes), "the list itself shows it"
+
+
+def test_the_list_does_not_warn_of_an_order_that_is_just_being_made(stand: Stand) -> None:
+    def listed() -> None:
+        there, stand.cloud.there = stand.cloud.there, {}
+        list_volumes(use_sandbox=False, as_json=True)
+        stand.cloud.there = there
+
+    stand.cloud.before_answer = listed
+    assert stand.create() == 0
+    assert not any("never settled" in line for line in stand.notes)
+
+
+def test_no_order_is_a_run(stand: Stand) -> None:
+    assert stand.create() == 0
+    assert len(list((stand.home / "volumes").glob("*/*.jsonl"))) == 1
+    assert Index(stand.home).entries() == []
+
+
+def test_two_commands_do_not_order_under_one_name(stand: Stand) -> None:
+    account = volume_account.VolumeAccount(use_sandbox=False)
+    with volume_orders.VolumeOrders(account, "data").held():
+        assert "another rpd makes a network volume" in refused(9, "in_use", stand.create).message
+        assert stand.create("other") == 0
+    assert stand.create() == 0
+
+
+def test_an_answer_that_the_journal_cannot_keep_leaves_the_order_in_doubt(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = Journal.append
+
+    def full(journal: Journal, body: Body, *, sync: bool = True) -> Record:
+        if isinstance(body, full_for):
+            raise JournalUnwritable("disk full")
+        return append(journal, body, sync=sync)
+
+    monkeypatch.setattr(Journal, "append", full)
+    full_for: tuple[type, ...] = (Intent,)
+    with pytest.raises(JournalUnwritable):
+        stand.create()
+    assert stand.cloud.orders == [], "nothing is sent that is not written down"
+    full_for = (Outcome,)
+    told = refused(8, "in_doubt", stand.create)
+    assert "disk full" in told.message and "$3.50 a month" in told.message
+    full_for = ()
+    assert stand.unsettled() == 1
+    refused(2, "name_taken", stand.create)
+    assert (len(stand.cloud.orders), stand.unsettled()) == (1, 0)
+
+
+def test_an_order_that_cannot_be_read_stops_the_next_one(stand: Stand) -> None:
+    stand.cloud.before_answer = lambda: (_ for _ in ()).throw(SystemExit)
+    with pytest.raises(SystemExit):
+        stand.create()
+    (journal,) = (stand.home / "volumes").glob("*/*.jsonl")
+    first, *rest = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(first.replace(b"EUR", b"EUS") + b"".join(rest))
+    told = refused(9, "journal_damaged", stand.create)
+    assert str(journal) in told.hint and len(stand.cloud.orders) == 1
 
 
 def test_one_that_turns_up_late_takes_the_name(stand: Stand) -> None:
@@ -253,7 +344,7 @@ def test_ctrl_c_in_mid_order_is_in_doubt(stand: Stand) -> None:
 
     stand.cloud.before_answer = pressed
     assert "interrupted" in refused(8, "in_doubt", stand.create).message
-    assert len(stand.claims()) == 1
+    assert stand.unsettled() == 1
 
 
 @pytest.mark.parametrize(
@@ -264,7 +355,7 @@ def test_an_order_that_came_to_nothing_is_settled(stand: Stand, error: RpdError,
     stand.cloud.raises = {"create": [error]}
     with pytest.raises(UserError) as caught:
         stand.create()
-    assert (caught.value.exit_code, stand.claims()) == (code, [])
+    assert (caught.value.exit_code, stand.unsettled()) == (code, 0)
 
 
 def test_only_what_was_ordered_is_taken_for_it(stand: Stand) -> None:
@@ -463,6 +554,17 @@ def test_a_lost_answer_to_growing_is_settled_by_looking(stand: Stand) -> None:
     refused(8, "in_doubt", lambda: stand.grow("data", 70))
     stand.cloud.raises = {"grow": [Refused("no", reason=Fault.NO_CREDIT)]}
     refused(4, "no_credit", lambda: stand.grow("data", 70))
+
+
+def test_growth_that_cannot_be_read_is_in_doubt_and_the_next_command_settles_it(stand: Stand) -> None:
+    stand.has("a")
+    stand.cloud.raises = {"grow": [LOST], "volume": [SILENCE, SILENCE]}
+    assert LOST.message in refused(8, "in_doubt", lambda: stand.grow("data", 60)).message
+    assert stand.unsettled() == 1
+    stand.cloud.there["a"] = Volume("a", "data", 50, "EUR-IS-1", "STANDARD")
+    refused(8, "in_doubt", lambda: stand.grow("data", 70))
+    assert stand.grow("data", 70) == 0
+    assert stand.unsettled() == 0
 
 
 def test_prices(stand: Stand) -> None:

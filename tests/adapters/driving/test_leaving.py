@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import select
+import sys
 from pathlib import Path
 
 import pytest
@@ -80,3 +83,21 @@ def test_a_pod_without_a_switch_cannot_be_kept() -> None:
 def test_each_choice_says_what_it_costs() -> None:
     facts, now = attended(), stamp(600.0)
     assert all("$" in words for words in choices_of(facts, now, now.wall + 600.0).values())
+
+
+@pytest.mark.parametrize("typed", ["detach", "don't", "kill", "sleep", "delete everything"])
+def test_a_word_that_only_begins_like_an_answer_is_none(
+    typed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert asked(control_of(attended(), tmp_path, monkeypatch, typed, None)) == Request("leave", "no answer", {})
+
+
+def test_what_was_typed_before_the_question_does_not_answer_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = os.openpty()
+    with os.fdopen(theirs, "rb", buffering=0) as terminal, os.fdopen(ours, "wb", buffering=0) as person:
+        monkeypatch.setattr(sys, "stdin", terminal)
+        monkeypatch.setattr(leaving, "ANSWER_SECONDS", 0.2)
+        person.write(b"d\n")
+        assert select.select([terminal], [], [], 10.0)[0], "it can be read"
+        control = SessionControl(tmp_path / "j.jsonl", epoch=1, patience=None, read=attended)
+        assert asked(control) == Request("leave", "no answer", {})

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from rpd.adapters.access.config import CloudProfile, cloud_profile, find_api_key, profile_of, require_api_key
+from rpd.adapters.access.config import (
+    CloudProfile,
+    cloud_profile,
+    find_api_key,
+    profile_of,
+    require_api_key,
+    runpodctl_file,
+    runpodctl_key,
+)
 from rpd.engine.errors import UserError
 
 
@@ -105,3 +114,9 @@ def test_addresses_that_would_leak_or_fail_are_refused(url: str, words: str) -> 
     with pytest.raises(UserError, match=words) as caught:
         cloud_profile({"RPD_API_URL": url})
     assert "pass@" not in caught.value.message and "abc" not in caught.value.message
+
+
+def test_a_pipe_in_the_place_of_the_other_tools_file_holds_no_key_and_nobody_up(tmp_path: Path) -> None:
+    (tmp_path / ".runpod").mkdir()
+    os.mkfifo(tmp_path / ".runpod" / "config.toml")
+    assert runpodctl_key(runpodctl_file({"HOME": str(tmp_path)})) is None

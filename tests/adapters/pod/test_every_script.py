@@ -62,6 +62,7 @@ MADE: dict[str, Callable[[], str]] = {
     "samples_script": lambda: scripts.samples_script(TARGET),
     "stop_script": lambda: scripts.stop_script(TARGET, LAUNCH.ref, 1.0),
     "heartbeat_script": lambda: scripts.heartbeat_script(TARGET),
+    "attend_script": lambda: scripts.attend_script(TARGET),
     "step_script": lambda: scripts.step_script(TARGET, STEP, may_start=True, patience_seconds=2),
     "step_script of a Python": lambda: scripts.step_script(TARGET, PYTHON, may_start=True, patience_seconds=2),
     "place_script": lambda: scripts.place_script(TARGET, [SECRET], [b"x"]),

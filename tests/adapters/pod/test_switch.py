@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from rpd.adapters.pod.attention import Attention
@@ -130,6 +131,26 @@ def test_a_present_owner_keeps_the_pod_after_the_jobs_end(
         until(lambda: cloud.calls, 0.2, must=False)
     assert cloud.calls == []
     assert acts(cloud) == "POST stop"
+
+
+def test_without_a_job_the_presence_of_the_owner_alone_counts(
+    armed_pod: LocalShell, remote: PodRemote, cloud: Cloud
+) -> None:
+    remote.arm(armed_pod.target, SwitchOrder(1, NEVER, "stop", 2.0, 0))
+    end = time.monotonic() + 4.0
+    while time.monotonic() < end:
+        assert remote.attend(armed_pod.target, ()) == ()
+        assert stays(armed_pod, cloud, 0.2), "the owner is here"
+    until(lambda: cloud.calls)
+    assert cloud.calls[0] == "POST stop"
+
+
+def test_whoever_attends_yields_to_another_owner(armed_pod: LocalShell, remote: PodRemote) -> None:
+    newer = msgspec.structs.replace(armed_pod.target, epoch=armed_pod.target.epoch + 1)
+    assert remote.attend(newer, ()) == ()
+    with pytest.raises(Refused) as caught:
+        remote.attend(armed_pod.target, ())
+    assert caught.value.reason == "taken_over"
 
 
 def test_a_lost_job_counts_as_ended(armed_pod: LocalShell, remote: PodRemote, cloud: Cloud) -> None:

@@ -108,3 +108,16 @@ def test_a_person_without_a_configuration_gets_a_private_one(tmp_path: Path, mon
     lines.include(tmp_path / "home")
     own = lines.own_config()
     assert own.stat().st_mode & 0o777 == 0o600 and own.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_line_that_only_ends_like_ours_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("rpd.adapters.reaching.include_line.user_home", lambda: tmp_path)
+    home, config = tmp_path / "home", tmp_path / ".ssh" / "config"
+    config.parent.mkdir()
+    line = lines.include_line(home)
+    before = f"#{line}\nHost theirs\n    User me"
+    config.write_text(before)
+    assert not lines.exclude(home) and config.read_text() == before
+    lines.include(home)
+    assert lines.exclude(home) and config.read_text() == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 
 from rpd.adapters.board.page import KEYS, drawn, plain
 from rpd.adapters.board.row import Board, BoardRow
@@ -48,6 +49,20 @@ def test_the_chosen_row_is_told_in_full_at_every_width(columns: int) -> None:
     for words in told:
         assert words is not None and words in text, words
     assert rows[-1] == (KEYS if columns >= len(KEYS) else "l i s c r R q")
+
+
+def test_details_of_a_session_fit_into_eighty_columns() -> None:
+    session = structs.replace(
+        LIVE,
+        kind="session",
+        name="2026-01-01-001-20260101T000000Z-abcdef",
+        state="attend",
+        pod_id="0v9egecg4rjz5y",
+        gpu="NVIDIA RTX PRO 6000 Blackwell Server Edition",
+    )
+    rows = screen(board(session))
+    assert max(map(len, rows[3:])) <= 80
+    assert "pod      0v9egecg4rjz5y RUNNING, NVIDIA RTX PRO 6000 Blackwell Server Edition" in rows
 
 
 def test_a_table_leaves_out_columns_rather_than_break_lines() -> None:

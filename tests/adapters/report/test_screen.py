@@ -94,15 +94,17 @@ def terminal() -> Iterator[Terminal]:
     made.close()
 
 
-@pytest.mark.parametrize("how", ["q", "x", "int"])
+@pytest.mark.parametrize("how", ["q", "x", "int", "quit"])
 def test_it_is_given_back(terminal: Terminal, how: str) -> None:
     terminal.shows(b"ready")
     assert ENTER in terminal.seen and not terminal.is_as_before()
     if how == "int":
         terminal.type(b"\x03")
     else:
-        terminal.type(how.encode())
-    assert (terminal.ends() == 0) is (how == "q")
+        if how == "quit":  # Ctrl-\\ would end it without a word
+            terminal.type(b"\x1c")
+        terminal.type(how[:1].encode())
+    assert (terminal.ends() == 0) is (how in ("q", "quit"))
     assert terminal.is_as_before() and terminal.seen.count(ENTER) == terminal.seen.count(LEAVE) == 1
     assert terminal.seen.index(b"\x1b[?25h") < terminal.seen.index(LEAVE), "the cursor is shown again"
 
@@ -144,6 +146,26 @@ def test_ctrl_z_gives_it_back_until_it_goes_on(tmp_path: Path) -> None:
     shell.type(b"q")
     shell.until(lambda: shell.seen.count(LEAVE) == 2, "its end")
     shell.close()
+
+
+def test_ctrl_z_while_a_child_has_it_leaves_it_to_the_child(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM)
+    shell = Terminal(["bash", "--norc", "--noprofile", "-i"], PS1="prompt> ")
+    shell.shows(b"prompt>")
+    shell.type(f"{sys.executable} {tmp_path}/program.py\n".encode())
+    shell.shows(b"ready")
+    shell.type(b"l")
+    shell.shows(b"a child has it")
+    shell.type(b"\x1a")
+    shell.shows(b"Stopped")
+    shell.type(b"fg\n")
+    shell.until(lambda: b"program.py" in shell.seen[shell.seen.index(b"Stopped") + 100 :], "its return")
+    shell.type(b"\n")
+    shell.until(lambda: shell.seen.count(ENTER) >= 2, "the end of the child")
+    shell.type(b"q")
+    shell.until(lambda: shell.seen.count(b"prompt> ") >= 3, "its end")
+    shell.close()
+    assert (shell.seen.count(ENTER), shell.seen.count(LEAVE)) == (2, 2)
 
 
 def test_a_child_gets_it_as_it_was(terminal: Terminal) -> None:

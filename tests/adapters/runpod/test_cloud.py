@@ -11,6 +11,7 @@ from rpd.adapters.runpod import wire
 from rpd.adapters.runpod.market import better
 from rpd.engine.errors import Ambiguous, Refused, Unavailable
 from rpd.states.ports.faults import Fault
+from rpd.states.ports.volume import Volume
 from rpd.states.ports.world import Cloud, Offer, PodLog, PodOrder
 
 
@@ -369,9 +370,7 @@ VOLUME = {"id": "v1", "name": "data", "size": 10, "dataCenter": "EU-RO-1", "type
 def test_network_volumes_are_made_grown_and_deleted(api: Any, bench: Any) -> None:
     api.answer(201, VOLUME).answer(200, {**VOLUME, "size": 20}).answer(204).refuse(404, "not found")
     cloud = bench.cloud(api.url)
-    assert cloud.create_volume("data", 10, "EU-RO-1", "STANDARD") == wire.Volume(
-        "v1", "data", 10, "EU-RO-1", "STANDARD"
-    )
+    assert cloud.create_volume("data", 10, "EU-RO-1", "STANDARD") == Volume("v1", "data", 10, "EU-RO-1", "STANDARD")
     assert cloud.grow_volume("v1", 20).size == 20
     cloud.delete_volume("v1")
     cloud.delete_volume("v1")

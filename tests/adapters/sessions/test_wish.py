@@ -57,6 +57,11 @@ def test_the_time_to_be_ready_holds_for_the_host_and_for_the_service() -> None:
     assert wish.spec.ready_seconds == 30.0
 
 
+def test_a_cloud_that_is_none_is_refused() -> None:
+    with pytest.raises(UserError, match="no cloud moon"):
+        source_of(Wish(("L4",), cloud="moon"), "session", None, HOME)
+
+
 def test_the_whole_wish_becomes_an_order() -> None:
     wish = Wish(
         ("NVIDIA A40",), 2, "community", ("EU-RO-1",), "mine/own", volume_gb=30, disk_gb=40, hours=2.0, max_price=0.5

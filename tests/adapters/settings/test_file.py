@@ -32,7 +32,9 @@ while True:
     ("text", "changes", "wanted"),
     [
         ("", {"region": "Europe"}, 'region = "Europe"\n'),
-        ('# mine\nregion = "a" # why\nx = 1\n', {"region": "b"}, '# mine\nregion = "b"\nx = 1\n'),
+        ('# mine\nregion = "a" # why\nx = 1\n', {"region": "b"}, '# mine\nregion = "b" # why\nx = 1\n'),
+        ('region = "a#1"  # why # so\n', {"region": "b"}, 'region = "b"  # why # so\n'),
+        ('region = "a#1"\n', {"region": "b"}, 'region = "b"\n'),
         ('gpus = [\n  "A",\n  "B",\n]\nx = 1\n', {"gpus": ["C"]}, 'gpus = ["C"]\nx = 1\n'),
         ("x = 1\n[work]\nregion = 'theirs'\n", {"region": "b"}, "x = 1\nregion = \"b\"\n[work]\nregion = 'theirs'\n"),
         ("x = 1", {"hours": 2.0}, "x = 1\nhours = 2\n"),
@@ -135,3 +137,12 @@ def test_two_commands_at_once_lose_no_change(tmp_path: Path) -> None:
 
 def test_the_place_of_the_file(tmp_path: Path) -> None:
     assert settings_file({"RPD_CONFIG": str(tmp_path / "mine.toml")}) == tmp_path / "mine.toml"
+
+
+def test_a_file_that_is_too_large_to_be_read_whole_is_not_changed(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(f'region = "a"\n# {"x" * 1_000_000}\nhours = 3\n')
+    before = file.read_bytes()
+    with pytest.raises(UserError, match="larger"):
+        change_settings(file, {"region": "b"})
+    assert file.read_bytes() == before

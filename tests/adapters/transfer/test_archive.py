@@ -86,7 +86,7 @@ def test_something_else_is_refused(stream: bytes) -> None:
 def test_an_endless_name_is_refused() -> None:
     info = tarfile.TarInfo("x")
     info.type, info.size = tarfile.GNUTYPE_LONGNAME, 1 << 30
-    with pytest.raises(Refused, match="endless"):
+    with pytest.raises(Refused, match="too long"):
         _read(info.tobuf(), 512)
 
 

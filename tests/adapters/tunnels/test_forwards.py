@@ -256,11 +256,8 @@ def test_a_silent_link_is_lost_too(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         client.sendall(b"x")
         assert client.recv(1) == b"x"
         own.freeze()
-        try:
-            with pytest.raises(ConnectionResetError):
-                read_all(client)
-        finally:
-            own.thaw()
+        with pytest.raises(ConnectionResetError):
+            read_all(client)
 
 
 def test_a_stream_that_is_cut_in_its_middle_is_no_whole_one(server: Server) -> None:
@@ -295,7 +292,7 @@ def test_another_host_key_ends_the_link_at_once(tmp_path: Path, monkeypatch: pyt
         assert forwards.link.error is not None and forwards.link.error.reason == Fault.HOST_KEY_CHANGED
         with pytest.raises(ConnectionResetError):
             read_all(dial(forward.local_port))
-        with pytest.raises(RpdError, match="not the one known of it"):
+        with pytest.raises(RpdError, match="not the pinned one"):
             forwards.link.connection(0.1)
 
 
