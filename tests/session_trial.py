@@ -8,8 +8,8 @@ address, SSH, the API or the service, or under none. A fault has an end, or last
 first try   Of the trials whose fault has an end, or that have none: how many are connected with no failed look through
             the link. The journal tells: between the last arming of the switch and `connected`, no look at the services
             remained without an answer of the pod. A service that still starts is an answer.
-absorbed    Of the trials whose fault has an end: how many are connected, with a service that answers over HTTP at the
-            address which the person was told.
+absorbed    Of the trials whose fault has an end, or hinders nobody: how many are connected, with a service that answers
+            over HTTP at the address which the person was told.
 released    Of the trials whose fault lasts for ever: how many end by themselves, with an exit code other than 0 and
             words that say what happened, while no pod computes any more.
 shell       The longest time that `rpd exec RUN -- true` took right after connecting, in seconds.
@@ -142,10 +142,9 @@ def run_trials(count: int, seed: int, parallel: int) -> list[Trial]:
 
 
 def _boot(dice: random.Random) -> Fault:
-    stuck: tuple[str, dict[str, Any]] = ("F16", {"at": dice.choice(["PROVISIONING", "STARTING"])})
-    # An uptime of zero, or no ports in the runtime, hinder nobody who has the address.
-    fault, options = dice.choice([stuck, ("F17", {"how": "null"})])
-    return _lasting(dice, Fault("boot", fault, options), "no host came up")
+    if dice.random() < 0.5:  # hinders nobody who has the address, however long it lasts
+        return Fault("boot", "F17", {"how": dice.choice(["null", "empty", "zero"])}, times=0)
+    return _lasting(dice, Fault("boot", "F16", {"at": dice.choice(["PROVISIONING", "STARTING"])}), "no host came up")
 
 
 def _address(dice: random.Random) -> Fault:
