@@ -57,7 +57,7 @@ def is_set_up(person: CommandLine) -> None:
 
 
 def altered(person: CommandLine, command: str, *lines: str) -> None:
-    """From now on this command has a fault of its own, or less patience."""
+    """From now on this command has a fault of its own."""
     folder = person.folder.parent / "altered"
     folder.mkdir(exist_ok=True)
     text = ALTERED.format(command=command, lines="\n".join(f"    {line}" for line in lines))
@@ -250,7 +250,7 @@ def test_a_link_that_stays_away_is_tried_again_until_the_pod_is_stopped(person: 
 
 @pytest.mark.row(58, 215, 236)
 def test_a_pod_that_never_answers_is_given_back_after_ten_minutes(person: CommandLine) -> None:
-    """The ten minutes stand in the record; here they are three seconds."""
+    """The ten minutes stand in the record; nobody waits for them here, but for three seconds."""
     is_set_up(person)
     person.fault("F44", times=0)
     live = person.start("connect", "--gpu", "L4", "--hours", "1", "--yes")
@@ -259,8 +259,7 @@ def test_a_pod_that_never_answers_is_given_back_after_ten_minutes(person: Comman
     assert "600" in json.dumps(opened)
     live.press()
     assert live.end() == 130
-    altered(person, "connect", "import rpd.adapters.sessions.wish as wish", "wish.READY_MINUTES = 0.05")
-    done = person.rpd("connect", "--gpu", "L4", "--hours", "1", "--yes")
+    done = person.rpd("connect", "--gpu", "L4", "--hours", "1", "--yes", "--ready-minutes", "0.05")
     assert done.returncode not in (0, 1) and "did not answer" in done.stderr, done.stderr
     person.judge("TERMINATED", "TERMINATED", starts=0)
 
@@ -292,7 +291,7 @@ def test_the_log_has_calls_costs_and_tracebacks_and_no_key(person: CommandLine) 
 
 
 @pytest.mark.row(237)
-def test_the_log_begins_anew_at_ten_megabytes_and_five_older_ones_stay(person: CommandLine) -> None:
+def test_the_log_begins_anew_at_ten_megabytes_and_five_files_stay(person: CommandLine) -> None:
     is_set_up(person)
     log = person.home / "log" / "rpd.log"
     log.parent.mkdir(mode=0o700, exist_ok=True)
@@ -300,8 +299,6 @@ def test_the_log_begins_anew_at_ten_megabytes_and_five_older_ones_stay(person: C
         with log.open("a") as file:
             file.write(f"filled-{number} {'x' * 10_000_000}\n")
         assert person.rpd("gpus").returncode == 0
-    names = sorted(
-        each.name for each in log.parent.iterdir() if each.name.startswith("rpd.log") and "lock" not in each.name
-    )
-    assert names == ["rpd.log", *(f"rpd.log.{number}" for number in range(1, len(names)))] and len(names) <= 6
-    assert sum(each.stat().st_size for each in log.parent.iterdir()) < 70_000_000
+    names = sorted(each.name for each in log.parent.iterdir() if "lock" not in each.name)
+    assert names == ["rpd.log", *(f"rpd.log.{number}" for number in range(1, 5))]
+    assert sum(each.stat().st_size for each in log.parent.iterdir()) < 51_000_000
