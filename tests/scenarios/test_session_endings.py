@@ -31,9 +31,9 @@ URL = re.compile(r"Connected: (http://127\.0\.0\.1:\d+)")
 
 
 @pytest.fixture
-def window(stage: CommandLine) -> Iterator[Screen]:
+def window(cli: CommandLine) -> Iterator[Screen]:
     """A window in which a person is connected."""
-    with screen(stage.folder, stage.environment, columns=160) as opened:
+    with screen(cli.folder, cli.environment, columns=160) as opened:
         opened.type(shlex.join([*RPD, *CONNECT]))
         eventually(lambda: URL.search(opened.history()), tell=opened.text)
         yield opened
@@ -51,107 +51,107 @@ def is_served(address: str) -> bool:
     return requests.get(f"{address}/system_stats", timeout=10).ok
 
 
-def owner(stage: CommandLine) -> int:
+def owner(cli: CommandLine) -> int:
     """The process that drives the session."""
-    found = holder(stage.journal)
+    found = holder(cli.journal)
     assert found is not None, "somebody drives it"
     return found.pid
 
 
-def listed(stage: CommandLine) -> dict[str, Any]:
+def listed(cli: CommandLine) -> dict[str, Any]:
     """The one pod of the account, as `rpd pods` shows it; it is the one of the journal, and there is no second one."""
-    (row,) = json.loads(stage.rpd("pods", "--json").stdout)["pods"]
-    assert row["id"] == stage.live_pod()["id"] == stage.inspect()["pod"]["id"]
-    assert row["owner"]["run_id"] == stage.run_id, row
-    stage.judge("RUNNING", starts=0)
+    (row,) = json.loads(cli.rpd("pods", "--json").stdout)["pods"]
+    assert row["id"] == cli.live_pod()["id"] == cli.inspect()["pod"]["id"]
+    assert row["owner"]["run_id"] == cli.run_id, row
+    cli.judge("RUNNING", starts=0)
     return dict(row)
 
 
-def is_released_by_gc(stage: CommandLine) -> None:
+def is_released_by_gc(cli: CommandLine) -> None:
     """Nobody drives it any more: `rpd gc` stops the pod, and deletes nothing that a person left in it."""
-    work = Path(stage.sandbox_home, "pods", stage.live_pod()["id"], "volume", "mine.txt")
+    work = Path(cli.sandbox_home, "pods", cli.live_pod()["id"], "volume", "mine.txt")
     work.write_text("work")
-    done = stage.rpd("gc", "--yes")
+    done = cli.rpd("gc", "--yes")
     assert done.returncode == 0, done.stderr
-    stage.judge("EXITED", starts=0)
+    cli.judge("EXITED", starts=0)
     assert work.read_text() == "work"
-    assert stage.inspect()["next"] == "the pod is stopped; rpd resume starts it again"
+    assert cli.inspect()["next"] == "the pod is stopped; rpd resume starts it again"
 
 
-def is_left(stage: CommandLine) -> None:
+def is_left(cli: CommandLine) -> None:
     """The pod is stopped, and the process has proved it and ended."""
-    eventually(lambda: holder(stage.journal) is None, tell=stage.state)
-    stage.judge("EXITED", starts=0)
+    eventually(lambda: holder(cli.journal) is None, tell=cli.state)
+    cli.judge("EXITED", starts=0)
 
 
-def test_a_closed_window_leaves_a_session_that_others_see_and_end(stage: CommandLine, window: Screen) -> None:
-    address, pid = url(window), owner(stage)
+def test_a_closed_window_leaves_a_session_that_others_see_and_end(cli: CommandLine, window: Screen) -> None:
+    address, pid = url(window), owner(cli)
     window.close()
     time.sleep(1.0)  # the hang-up has come
-    assert owner(stage) == pid and is_served(address)
-    assert listed(stage)["owner"]["pid"] == pid
-    assert stage.rpd("gc", "--yes").returncode == 0
-    stage.judge("RUNNING", starts=0)
-    assert stage.rpd("release", stage.run_id, "--stop", "--yes").returncode == 0
-    is_left(stage)
+    assert owner(cli) == pid and is_served(address)
+    assert listed(cli)["owner"]["pid"] == pid
+    assert cli.rpd("gc", "--yes").returncode == 0
+    cli.judge("RUNNING", starts=0)
+    assert cli.rpd("release", cli.run_id, "--stop", "--yes").returncode == 0
+    is_left(cli)
 
 
-def test_a_killed_session_is_listed_and_released(stage: CommandLine, window: Screen) -> None:
-    os.kill(owner(stage), signal.SIGKILL)
+def test_a_killed_session_is_listed_and_released(cli: CommandLine, window: Screen) -> None:
+    os.kill(owner(cli), signal.SIGKILL)
     window.until("Killed")
-    assert listed(stage)["owner"]["pid"] is None
-    assert stage.inspect()["released_by"]["who"] == "the switch in the pod"
-    is_released_by_gc(stage)
+    assert listed(cli)["owner"]["pid"] is None
+    assert cli.inspect()["released_by"]["who"] == "the switch in the pod"
+    is_released_by_gc(cli)
 
 
-def test_a_suspended_session_keeps_its_pod_and_goes_on(stage: CommandLine, window: Screen) -> None:
-    address, pid = url(window), owner(stage)
+def test_a_suspended_session_keeps_its_pod_and_goes_on(cli: CommandLine, window: Screen) -> None:
+    address, pid = url(window), owner(cli)
     window.press("C-z")
     window.until("Stopped")
-    assert listed(stage)["owner"]["pid"] == pid
-    assert stage.rpd("gc", "--yes").returncode == 0
-    stage.judge("RUNNING", starts=0)
+    assert listed(cli)["owner"]["pid"] == pid
+    assert cli.rpd("gc", "--yes").returncode == 0
+    cli.judge("RUNNING", starts=0)
     window.type("fg")
-    eventually(lambda: stage.inspect()["services"][0]["ready"])
+    eventually(lambda: cli.inspect()["services"][0]["ready"])
     assert is_served(address)
     window.press("C-c")
     window.until("no answer in 60 s: stop")
     window.type("s")
-    is_left(stage)
+    is_left(cli)
 
 
 @pytest.mark.timeout(400)
-def test_minutes_without_a_network_are_told_and_end_where_they_began(stage: CommandLine, window: Screen) -> None:
-    address, pid = url(window), owner(stage)
-    with dropped(stage):
+def test_minutes_without_a_network_are_told_and_end_where_they_began(cli: CommandLine, window: Screen) -> None:
+    address, pid = url(window), owner(cli)
+    with dropped(cli):
         window.until("the connection to the pod is lost", seconds=90.0)
         time.sleep(90.0)  # the outage itself
-        assert owner(stage) == pid
+        assert owner(cli) == pid
     window.until("Connected again", seconds=150.0)
     assert is_served(address)
-    assert listed(stage)["owner"]["pid"] == pid
+    assert listed(cli)["owner"]["pid"] == pid
     os.kill(pid, signal.SIGTERM)
-    is_left(stage)
+    is_left(cli)
 
 
-def test_a_lost_link_is_told_and_comes_back(stage: CommandLine, window: Screen) -> None:
+def test_a_lost_link_is_told_and_comes_back(cli: CommandLine, window: Screen) -> None:
     address = url(window)
-    stage.fault("F40", seconds=8, pod=stage.live_pod()["id"])
+    cli.fault("F40", seconds=8, pod=cli.live_pod()["id"])
     window.until("the connection to the pod is lost")
     window.until("Connected again")
     assert is_served(address)
-    listed(stage)
-    os.kill(owner(stage), signal.SIGTERM)
-    is_left(stage)
+    listed(cli)
+    os.kill(owner(cli), signal.SIGTERM)
+    is_left(cli)
 
 
 @pytest.mark.timeout(400)
-def test_killed_without_a_network_it_is_released_when_the_network_is_back(stage: CommandLine, window: Screen) -> None:
-    with dropped(stage):
+def test_killed_without_a_network_it_is_released_when_the_network_is_back(cli: CommandLine, window: Screen) -> None:
+    with dropped(cli):
         window.until("the connection to the pod is lost", seconds=90.0)
-        os.kill(owner(stage), signal.SIGKILL)
+        os.kill(owner(cli), signal.SIGKILL)
         window.until("Killed")
-        done = stage.rpd("gc", "--yes")
+        done = cli.rpd("gc", "--yes")
         assert done.returncode != 0, "nobody can know that the pod was released"
-    listed(stage)
-    is_released_by_gc(stage)
+    listed(cli)
+    is_released_by_gc(cli)
