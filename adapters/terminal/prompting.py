@@ -69,6 +69,7 @@ def picked(question: str, choices: Sequence[Choice], default: str | None = None)
     shown = [questionary.Choice(each.title, value=each.value) for each in rows]
     at = shown[rows.index(first)]
     asked = questionary.select(question, shown, default=at, instruction=_INSTRUCTION, **_DRAWN, **_output())
+    _take_nothing_unmatched(asked.application)
     return str(asked.unsafe_ask())
 
 
@@ -88,6 +89,29 @@ def picked_some(question: str, choices: Sequence[Choice], default: Sequence[str]
 _INSTRUCTION = "(arrows, or type to filter; Enter)"
 _MARKING = "(space marks, type to filter; Enter)"
 _DRAWN: dict[str, Any] = {"use_search_filter": True, "use_jk_keys": False}
+
+
+def _take_nothing_unmatched(application: Any) -> None:
+    """Let Enter do nothing while no row fits what was typed: questionary then shows all rows, and would take one that
+    nobody has named."""
+    from prompt_toolkit.filters import Condition
+    from prompt_toolkit.key_binding import KeyBindings, merge_key_bindings
+    from prompt_toolkit.keys import Keys
+    from questionary.prompts.common import InquirerControl
+
+    (rows,) = (each for each in application.layout.find_all_controls() if isinstance(each, InquirerControl))
+    keys = KeyBindings()
+
+    @Condition
+    def fits_nothing() -> bool:
+        _ = rows.filtered_choices  # it says anew whether something was found
+        return bool(rows.search_filter) and not rows.found_in_search
+
+    @keys.add(Keys.ControlM, eager=True, filter=fits_nothing)
+    def refuse(event: Any) -> None:
+        event.app.output.bell()
+
+    application.key_bindings = merge_key_bindings([application.key_bindings, keys])
 
 
 def _clean(choices: Sequence[Choice]) -> list[Choice]:

@@ -23,6 +23,19 @@ def test_a_person_picks_and_then_says_no(cli: CommandLine) -> None:
     assert cli.truth()["pods"] == []
 
 
+def test_enter_takes_no_row_that_does_not_fit_what_was_typed(cli: CommandLine) -> None:
+    """The list shows every row again when none fits; Enter must not take the first of them."""
+    assert cli.rpd("config", "set", "cloud", "secure").returncode == 0
+    screen = cli.start_on_terminal("connect", "--sandbox", "--hours", "1", "--gpu-count", "1", "--preset", "shell")
+    answer(screen, "Region:", "\r")
+    answer(screen, "GPU:", "L40S\r")
+    screen.type("\x7f" * 4 + "more\r")
+    answer(screen, "another cloud or region", "L40S\r")
+    answer(screen, "rent it? [y/N]", "n\r")
+    assert screen.end() == 3
+    assert "NVIDIA L40S: $" in screen.text and "2000 Ada: $" not in screen.text, screen.text
+
+
 def test_leaving_the_picker_rents_nothing(cli: CommandLine) -> None:
     screen = cli.start_on_terminal("connect", "--sandbox")
     answer(screen, "Cloud:", "\x03")
