@@ -122,6 +122,7 @@ def test_from_nothing_to_an_open_page_within_a_minute_of_typing(person: CommandL
     person.judge("TERMINATED", starts=0)
 
 
+@pytest.mark.slow
 @pytest.mark.row(82, 103, 105, 110, 211, 216, 220, 221, 223, 224, 225, 226, 227, 228, 229, 230)
 def test_a_pod_is_entered_stopped_and_deleted(person: CommandLine, desk: Screen) -> None:
     is_set_up(person)
@@ -181,6 +182,7 @@ def is_open(url: str) -> bool:
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.row(18, 205, 216, 225, 230)
 def test_what_was_rented_is_known_after_everything_here_has_ended(person: CommandLine) -> None:
     """The engine is killed, as by a restart of this machine; and what a hand elsewhere does to a pod is seen."""
@@ -223,6 +225,7 @@ def test_a_common_failure_is_told_in_one_sentence_and_costs_nothing(person: Comm
     person.nothing_computes()
 
 
+@pytest.mark.slow
 @pytest.mark.row(60, 214)
 def test_calls_that_fail_are_tried_again_and_the_log_says_when(person: CommandLine) -> None:
     is_set_up(person)
@@ -264,6 +267,7 @@ def test_a_pod_that_never_answers_is_given_back_after_ten_minutes(person: Comman
     person.judge("TERMINATED", "TERMINATED", starts=0)
 
 
+@pytest.mark.slow
 @pytest.mark.row(130, 231, 232, 233, 234)
 def test_the_log_has_calls_costs_and_tracebacks_and_no_key(person: CommandLine) -> None:
     is_set_up(person)

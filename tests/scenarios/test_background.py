@@ -15,6 +15,7 @@ SERVER = (
 )
 
 
+@pytest.mark.slow
 def test_training_in_the_background_survives_its_engine_and_brings_its_results(cli: CommandLine) -> None:
     live = cli.begin(config(LEFT, artifacts=artifact()))
     live.until_text("left something in the background", 40.0)

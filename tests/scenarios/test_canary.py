@@ -48,6 +48,7 @@ def at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RPD_LOG_LEVEL", "debug")
 
 
+@pytest.mark.slow
 @pytest.mark.row(130, 231, 232, 233)
 def test_no_secret_is_left_on_this_machine(cli: CommandLine) -> None:
     info = daemon.find(cli.sandbox_home)

@@ -90,6 +90,7 @@ def test_ctrl_c_on_a_terminal_asks_what_becomes_of_the_pod(cli: CommandLine, key
     cli.judge(status, starts=0)
 
 
+@pytest.mark.slow
 def test_a_kept_pod_stays_up_under_its_switch_and_is_attached_to_again(cli: CommandLine) -> None:
     live = cli.start_on_terminal(*words())
     connected(live)
@@ -231,6 +232,7 @@ def test_no_effect_on_the_pod_is_without_an_intent(cli: CommandLine) -> None:
     assert ops == ["create_pod", "arm_switch", "stop_pod"]
 
 
+@pytest.mark.slow
 def test_a_broken_link_is_told_and_comes_back(cli: CommandLine) -> None:
     live = cli.start(*words())
     url = connected(live)
@@ -267,6 +269,7 @@ def test_ctrl_c_before_a_detached_session_is_connected_gives_the_pod_back(cli: C
     cli.judge("TERMINATED", starts=0)
 
 
+@pytest.mark.slow
 def test_a_kept_pod_that_somebody_stopped_waits_for_its_person(cli: CommandLine) -> None:
     live = cli.start_on_terminal(*words())
     connected(live)

@@ -231,6 +231,7 @@ def test_what_is_safe_is_mended_on_a_word(tmp_path: Path) -> None:
     assert {names["alive"], names["young"], names["journal"]} <= left and names["dead"] not in left
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs OpenSSH")
 @pytest.mark.row(5, 206)
 def test_an_exposed_ssh_key_is_mended_on_a_word_at_the_terminal(tmp_path: Path) -> None:

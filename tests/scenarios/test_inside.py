@@ -512,6 +512,6 @@ def test_no_secret_of_the_environment_reaches_ssh(inside: CommandLine, tmp_path:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "canary" not in done.stdout and "PATH=" in done.stdout
+    assert "hf_canary" not in done.stdout and "PATH=" in done.stdout
     words = re.findall(r"^word (.*)$", done.stdout, re.MULTILINE)
     assert words[0] == "-F" and words[2:] == [f"rpd-pod-{inside.live_pod()['id']}"]

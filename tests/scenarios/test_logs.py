@@ -10,6 +10,7 @@ MANY = "seq 1 30000\n"
 """Some 170 kB: more than is fetched at first."""
 
 
+@pytest.mark.slow
 def test_the_last_lines_of_a_detached_run_come_from_its_pod(cli: CommandLine) -> None:
     assert cli.run(config(f"{MANY}{GATED}"), "--detach").returncode == 75
     whole = cli.rpd("logs", "job").stdout

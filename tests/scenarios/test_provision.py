@@ -77,6 +77,7 @@ def ordered(cli: CommandLine) -> list[list[str]]:
     return [body.args["order"]["datacenter_ids"] for body in bodies if body.op == "create_pod"]
 
 
+@pytest.mark.slow
 def test_the_second_attempt_and_the_next_run_go_elsewhere(cli: CommandLine) -> None:
     cli.fault("F16", at="STARTING")
     job = config(pod={"datacenters": []}, budget={"ssh_ready_timeout_sec": 2})

@@ -33,6 +33,7 @@ def manifest(cli: CommandLine) -> dict[str, Any]:
     return dict(json.loads((cli.run_folder() / MANIFEST_NAME).read_text()))
 
 
+@pytest.mark.slow
 @pytest.mark.row(61, 96, 132)
 def test_the_next_run_takes_the_paused_pod_up(cli: CommandLine) -> None:
     first = paused(cli, state_file="pointer.json")

@@ -323,6 +323,7 @@ def agent(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.sandbox
 @needs_openssh
+@pytest.mark.slow
 @pytest.mark.row(5, 206, 218)
 def test_a_key_that_only_the_agent_holds_runs_a_job(newcomer: CommandLine, agent: Path) -> None:
     """And a job file that names a key wins over the settings; a variable wins over both."""

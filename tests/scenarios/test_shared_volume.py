@@ -33,7 +33,7 @@ def test_a_second_live_run_is_refused_and_the_first_keeps_its_files(cli: Command
     cli.job(mounted(cli, "b"), "b.yaml")
     second = cli.rpd("run", "b.yaml", "--sandbox")
     assert second.returncode == 6, second.stderr
-    assert "another run uses the same place on the network volume: /workspace/src (run a-" in second.stderr
+    assert "another run uses the same destination on the network volume: /workspace/src (run a-" in second.stderr
     assert "/workspace/{run_id}/src" in second.stderr
     (cli.sandbox_home / "pods" / cli.live_pod()["id"] / "volume" / "src" / "go").touch()
     assert first.end() == 0, first.text

@@ -111,6 +111,7 @@ def test_a_browser_is_opened_once_the_port_is_verified(
     assert tunnel.end(20) == 0
 
 
+@pytest.mark.slow
 def test_for_scripts_it_waits_for_nothing(waiting: CommandLine) -> None:
     port = free_port()
     done = waiting.rpd("tunnel", waiting.run_id, f"{port}:{free_port()}", "--once")
@@ -154,6 +155,7 @@ def is_running(pid: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_a_tunnel_in_the_background_ends_by_itself_when_somebody_stops_the_pod(waiting: CommandLine) -> None:
     port = free_port()
     serve(waiting, port)
@@ -165,6 +167,7 @@ def test_a_tunnel_in_the_background_ends_by_itself_when_somebody_stops_the_pod(w
     assert f"pod {tunnel.pod_id} is stopped" in said
 
 
+@pytest.mark.slow
 def test_tunnels_are_closed_by_hand_and_by_gc(waiting: CommandLine) -> None:
     port = free_port()
     serve(waiting, port)

@@ -19,6 +19,7 @@ def waiting(cli: CommandLine) -> CommandLine:
     return cli
 
 
+@pytest.mark.slow
 def test_a_pod_that_was_not_greeted_yet_has_to_be_waited_for(cli: CommandLine) -> None:
     cli.play(boot_seconds=60)
     live = cli.begin(config(GATED))

@@ -247,6 +247,7 @@ class TlsServer:
     def __init__(self, folder: Path, raw: Any) -> None:
         self.certificate = folder / "cert.pem"
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.certificate.touch(mode=0o600)
         _self_signed(self.certificate)
         self._context.load_cert_chain(self.certificate)
         self.answer: bytes | None = None
