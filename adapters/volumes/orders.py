@@ -170,13 +170,16 @@ class VolumeOrders:
 
 def in_doubt(account: VolumeAccount) -> list[CreateVolume]:
     """Volumes that were ordered from this state home, and of which nobody knows whether they were made. Not those that
-    another process is making now. A journal that cannot be read is passed over: the next order under its name stops at
-    it."""
+    another process is making now. The person is told of a journal that cannot be read: its volume may bill, and the
+    next order under its name stops at it."""
     found = []
     for folder in sorted((account.home / "volumes").glob("*/")):
-        with contextlib.suppress(UserError):
+        try:
             orders = unsettled(folder, account.mark)
-            found += [facts.order for path, facts in orders if facts.is_in_doubt and holder(path) is None]
+        except UserError as error:
+            output.note([f"warning: {error.message}; the volume may have been made, and bill"])
+            continue
+        found += [facts.order for path, facts in orders if facts.is_in_doubt and holder(path) is None]
     return [order for order in found if isinstance(order, CreateVolume)]
 
 

@@ -263,6 +263,17 @@ def test_the_list_says_that_an_unsettled_order_may_bill(stand: Stand) -> None:
     assert not any("never settled" in line for line in stand.notes), "the list itself shows it"
 
 
+def test_the_list_tells_of_an_order_whose_journal_cannot_be_read(stand: Stand) -> None:
+    stand.cloud.before_answer = lambda: (_ for _ in ()).throw(SystemExit)
+    with pytest.raises(SystemExit):
+        stand.create()
+    (path,) = (stand.home / "volumes").glob("*/*.jsonl")
+    first, *others = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(first[:40] + b"?" + first[41:] + b"".join(others))
+    list_volumes(use_sandbox=False, as_json=True)
+    assert any("cannot be read" in line and "may have been made, and bill" in line for line in stand.notes), stand.notes
+
+
 def test_the_list_does_not_warn_of_an_order_that_is_just_being_made(stand: Stand) -> None:
     def listed() -> None:
         there, stand.cloud.there = stand.cloud.there, {}
