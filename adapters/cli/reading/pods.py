@@ -135,7 +135,8 @@ def _columns(rows: Sequence[PodRow]) -> list[Column]:
         Column("RATE", cells(lambda row: rate(row.usd_per_hour) if row.usd_per_hour else "-"), 0, True),
         Column("COST", cells(_spent), 1, True),
         Column("DISK/MONTH", cells(lambda row: money(row.storage_usd_per_month)), 4, True),
-        Column("OWNER", cells(lambda row: owner_words(row, row.owner.workflow or row.owner.run_id))),
+        Column("OWNER", cells(lambda row: owner_words(row, row.owner.workflow or row.owner.run_id).partition(",")[0])),
+        Column("IN", cells(lambda row: row.owner.outcome or row.owner.state or "-"), 5),
         Column("RUN", cells(lambda row: row.owner.run_id or "-"), 7),
     ]
 
