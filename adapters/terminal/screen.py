@@ -166,9 +166,11 @@ class Screen:
             self._begin()
 
     def _write(self, text: str) -> None:
+        """Past the buffer of stdout: Ctrl-Z may come while it is being written, and writes as well."""
+        left = text.encode(sys.stdout.encoding, "replace")
         try:
-            sys.stdout.write(text)
-            sys.stdout.flush()
+            while left:
+                left = left[os.write(1, left) :]
         except OSError:
             self._is_gone = True
             give_up(sys.stdout)

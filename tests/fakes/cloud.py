@@ -90,6 +90,9 @@ class FakeCloud:
 
     # What tests do to it.
 
+    def close(self) -> None:
+        """There is no connection to close."""
+
     def plan(self, call: str, *steps: Callable[[], None] | str | RpdError) -> None:
         """What the next calls of this name do: "work", "ambiguous" (done, answer lost), "nothing" (answer lost, not
         done), both with ":REASON" if need be, "late:SECONDS" (answer lost, done later), "ignored" (accepted, not

@@ -454,9 +454,9 @@ def test_push_and_pull_are_verified_and_a_push_is_in_the_journal(inside: Command
     assert outcomes[0].status == "ok" and outcomes[0].opid == intents[0].opid
     assert "0 files sent" in inside.rpd("push", inside.run_id, "data", "--exclude", "*.tmp").stdout
     seen = len(inside.records())
-    done = inside.rpd("pull", inside.run_id, "/workspace/data/sub", "back")
+    done = inside.rpd("pull", inside.run_id, "/workspace/data/sub", "sub-back")
     assert done.returncode == 0, done.stderr
-    assert (inside.folder / "back" / "blob").read_bytes() == (tree / "sub" / "blob").read_bytes()
+    assert (inside.folder / "sub-back" / "blob").read_bytes() == (tree / "sub" / "blob").read_bytes()
     assert len(inside.records()) == seen, "a pull only reads"
     done = inside.rpd("pull", inside.run_id, "/workspace/nothing")
     assert done.returncode == 2 and "nothing is at /workspace/nothing" in done.stderr
