@@ -23,7 +23,7 @@ HOOK = Path(__file__).parent / "hook"
 ACCOUNT = re.compile(rb"sbx_[0-9a-f]{40}")
 POD = re.compile(rb"rps_[0-9a-f]{40}")
 PRIVATE = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")
-KEY_FILES = frozenset({"api_key", "config.toml"})
+KEY_FILES = frozenset({"api_key", "config.toml", "daemon.json"})
 """Names of the files in which an account key may stand. They are for their owner alone."""
 SANDBOX_FILE = "starts.tsv"
 """It lies in the home of a sandbox, which hands out the keys of pods, and so keeps them."""

@@ -236,7 +236,7 @@ def test_no_effect_on_the_pod_is_without_an_intent(cli: CommandLine) -> None:
 def test_a_broken_link_is_told_and_comes_back(cli: CommandLine) -> None:
     live = cli.start(*words())
     url = connected(live)
-    cli.fault("F40", seconds=4)
+    cli.fault("F40", seconds=30)
     live.until_text("the connection to the pod is lost")
     live.until_text("Connected again after")
     assert is_served(url)

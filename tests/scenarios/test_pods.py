@@ -69,7 +69,7 @@ def test_they_are_watched_on_a_terminal_that_is_given_back(cli: CommandLine) -> 
     live.until_begun()
     for leave in ("q", "\x03"):
         watcher = cli.start_on_terminal("pods", "--watch")
-        watcher.until_text("monitor")
+        watcher.until_text("run job")
         watcher.type(leave)
         assert watcher.end() == 0, watcher.text
         assert watcher.text.rstrip().endswith("\x1b[?1049l"), "the screen is as it was"

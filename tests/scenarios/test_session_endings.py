@@ -120,11 +120,11 @@ def test_a_suspended_session_keeps_its_pod_and_goes_on(cli: CommandLine, window:
     is_left(cli)
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(700)
 def test_minutes_without_a_network_are_told_and_end_where_they_began(cli: CommandLine, window: Screen) -> None:
     address, pid = url(window), owner(cli)
     with dropped(cli):
-        window.until("the connection to the pod is lost", seconds=90.0)
+        window.until("the connection to the pod is lost", seconds=240.0)
         time.sleep(90.0)  # the outage itself
         assert owner(cli) == pid
     window.until("Connected again", seconds=150.0)
@@ -136,7 +136,7 @@ def test_minutes_without_a_network_are_told_and_end_where_they_began(cli: Comman
 
 def test_a_lost_link_is_told_and_comes_back(cli: CommandLine, window: Screen) -> None:
     address = url(window)
-    cli.fault("F40", seconds=8, pod=cli.live_pod()["id"])
+    cli.fault("F40", seconds=30, pod=cli.live_pod()["id"])
     window.until("the connection to the pod is lost")
     window.until("Connected again")
     assert is_served(address)
@@ -145,10 +145,10 @@ def test_a_lost_link_is_told_and_comes_back(cli: CommandLine, window: Screen) ->
     is_left(cli)
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(700)
 def test_killed_without_a_network_it_is_released_when_the_network_is_back(cli: CommandLine, window: Screen) -> None:
     with dropped(cli):
-        window.until("the connection to the pod is lost", seconds=90.0)
+        window.until("the connection to the pod is lost", seconds=240.0)
         os.kill(owner(cli), signal.SIGKILL)
         window.until("Killed")
         done = cli.rpd("gc", "--yes")
