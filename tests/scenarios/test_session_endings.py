@@ -136,7 +136,7 @@ def test_minutes_without_a_network_are_told_and_end_where_they_began(cli: Comman
 
 def test_a_lost_link_is_told_and_comes_back(cli: CommandLine, window: Screen) -> None:
     address = url(window)
-    cli.fault("F40", seconds=30, pod=cli.live_pod()["id"])
+    cli.fault("F40", seconds=30)
     window.until("the connection to the pod is lost")
     window.until("Connected again")
     assert is_served(address)
