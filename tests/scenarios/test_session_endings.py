@@ -120,20 +120,6 @@ def test_a_suspended_session_keeps_its_pod_and_goes_on(cli: CommandLine, window:
     is_left(cli)
 
 
-@pytest.mark.timeout(700)
-def test_minutes_without_a_network_are_told_and_end_where_they_began(cli: CommandLine, window: Screen) -> None:
-    address, pid = url(window), owner(cli)
-    with dropped(cli):
-        window.until("the connection to the pod is lost", seconds=240.0)
-        time.sleep(90.0)  # the outage itself
-        assert owner(cli) == pid
-    window.until("Connected again", seconds=150.0)
-    assert is_served(address)
-    assert listed(cli)["owner"]["pid"] == pid
-    os.kill(pid, signal.SIGTERM)
-    is_left(cli)
-
-
 def test_a_lost_link_is_told_and_comes_back(cli: CommandLine, window: Screen) -> None:
     address = url(window)
     cli.fault("F40", seconds=30)
