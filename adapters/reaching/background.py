@@ -6,14 +6,13 @@ It has no terminal. It ends by SIGTERM, with its pod, or when its host key chang
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import msgspec
 
-from rpd.adapters.local.children import own_environment
+from rpd.adapters.local.background import start_module
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import private_folder, state_home
 from rpd.adapters.local.leaks import environment_secrets
@@ -50,19 +49,7 @@ def start(reached: Reached, wishes: Wishes) -> Tunnel:
     name = f"{reached.target.pod_id}-{os.getpid()}-{time.time_ns():x}"
     order = msgspec.json.encode(Order(name, str(reached.journal), wishes))
     log = log_of(home, name)
-    with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "rpd.adapters.reaching.background"],
-            stdin=subprocess.PIPE,
-            stdout=out,
-            stderr=out,
-            start_new_session=True,
-            cwd="/",
-            env=own_environment(home),
-        )
-        assert process.stdin is not None
-        with process.stdin as stdin:
-            stdin.write(order)
+    process = start_module("rpd.adapters.reaching.background", order, log, home)
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         mine = next((each for each in tunnels_of(home) if each.name == name and each.state != "starting"), None)

@@ -6,8 +6,6 @@ others know of it. `rpd release` ends it.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import subprocess
 import sys
 import time
@@ -20,7 +18,7 @@ import msgspec
 from rpd.adapters.access.clouds import chosen_access
 from rpd.adapters.driving.driving import left_late
 from rpd.adapters.forensics.inspection import Inspection
-from rpd.adapters.local.children import own_environment
+from rpd.adapters.local.background import start_module
 from rpd.adapters.local.clock import SystemClock
 from rpd.adapters.local.dirs import state_home
 from rpd.adapters.local.signals import LeaveNow, signal_requests
@@ -113,20 +111,8 @@ def _not_begun(journal: Path, requests: Sequence[Request]) -> UserError:
 def _start(order: Order, home: Path) -> subprocess.Popen[bytes]:
     """Effect: a process without our terminal, descriptors and session."""
     log = prepare_run_dir(Path(order.begun.opened.run_dir).parent) / f"{order.begun.run_id}.log"
-    with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "rpd.adapters.sessions.background"],
-            stdin=subprocess.PIPE,
-            stdout=out,
-            stderr=out,
-            start_new_session=True,
-            cwd="/",
-            env=own_environment(home),
-        )
-    assert process.stdin is not None
-    with contextlib.suppress(BrokenPipeError), process.stdin as stdin:  # it may have died already; `_follow` says so
-        stdin.write(msgspec.json.encode(order))
-    return process
+    # A process that is dead already is seen by `_follow`.
+    return start_module("rpd.adapters.sessions.background", msgspec.json.encode(order), log, home)
 
 
 def _follow(

@@ -90,14 +90,19 @@ def test_ctrl_c_on_a_terminal_asks_what_becomes_of_the_pod(cli: CommandLine, key
     cli.judge(status, starts=0)
 
 
-@pytest.mark.slow
-def test_a_kept_pod_stays_up_under_its_switch_and_is_attached_to_again(cli: CommandLine) -> None:
+def leave_it_up(cli: CommandLine) -> None:
+    """A person leaves a session, and keeps its pod."""
     live = cli.start_on_terminal(*words())
     connected(live)
     live.press()
     live.until_text("no answer in 60 s: stop")
     live.type("k\n")
     assert live.end() == 0, live.text
+
+
+@pytest.mark.slow
+def test_a_kept_pod_stays_up_under_its_switch_and_is_attached_to_again(cli: CommandLine) -> None:
+    leave_it_up(cli)
     cli.judge("RUNNING", starts=0)
     seen = cli.inspect()
     assert seen["kept_until"] is not None and seen["released_by"]["who"] == "the switch in the pod"
@@ -271,12 +276,7 @@ def test_ctrl_c_before_a_detached_session_is_connected_gives_the_pod_back(cli: C
 
 @pytest.mark.slow
 def test_a_kept_pod_that_somebody_stopped_waits_for_its_person(cli: CommandLine) -> None:
-    live = cli.start_on_terminal(*words())
-    connected(live)
-    live.press()
-    live.until_text("no answer in 60 s: stop")
-    live.type("k\n")
-    assert live.end() == 0, live.text
+    leave_it_up(cli)
     cli.somebody("stop")
     again = cli.start("resume")
     again.end()
