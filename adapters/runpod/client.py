@@ -32,10 +32,16 @@ Decode = Callable[[bytes], T]
 
 LEAST_SECONDS = 0.1
 """For an attempt with hardly any patience left."""
+FIRST_SHARE = 1 / 3
+"""A read that is not answered in this part of its time is sent again: the connection may be dead, and not the cloud."""
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Bounds of one call: seconds, attempts, bytes. `wait_seconds` is the sum of all pauses between attempts."""
+    """Bounds of one call: seconds, attempts, bytes. `wait_seconds` is the sum of all pauses between attempts.
+
+    `answer_seconds` is for one attempt, and for all attempts of a read together: a silent cloud must not keep a run
+    from what else happens to it.
+    """
 
     connect_seconds: float = 5.0
     answer_seconds: float = 30.0
@@ -142,7 +148,7 @@ class RunPodClient:
     def _call(self, kind: Kind, request: ApiRequest, decode: Decode[T]) -> T:
         """Try until one attempt settles the call. An earlier attempt in doubt puts the whole call in doubt."""
         in_doubt = False
-        waited = 0.0
+        waited = spent = 0.0
         attempt = 0
         what = f"{request.method} {request.path}"
         self._patience.asked(what)
@@ -151,15 +157,18 @@ class RunPodClient:
             self._hold_back(kind)
             if self._patience.leaving is not None:
                 raise _settled(_not_asked(kind, self._patience.leaving.why), in_doubt)
-            seconds = max(LEAST_SECONDS, min(request.seconds, self._patience.seconds_left(what)))
+            own = _seconds_of_attempt(kind, request.seconds, attempt, spent)
+            seconds = max(LEAST_SECONDS, min(own, self._patience.seconds_left(what)))
+            began = time.monotonic()
             found = self._attempt(kind, msgspec.structs.replace(request, seconds=seconds), decode)
+            spent += time.monotonic() - began
             if _ends_silence(found):
                 self._patience.answered(what)
             if not isinstance(found, RpdError):
                 return found
             is_over = self._patience.is_over(what, self.base_url, found.message)
             pause = self._pause(kind, found, attempt, self._limits.wait_seconds - waited)
-            if pause is None or is_over:
+            if pause is None or is_over or (kind is Kind.READ and spent >= request.seconds):
                 raise _settled(found, in_doubt)
             in_doubt = in_doubt or isinstance(found, Ambiguous)
             self._wait(min(pause, self._patience.seconds_left(what)))
@@ -206,6 +215,13 @@ class RunPodClient:
         self._wait(pause)
         if kind not in EFFECTS and self._interrupted():
             raise _interruption()
+
+
+def _seconds_of_attempt(kind: Kind, whole: float, attempt: int, spent: float) -> float:
+    """All attempts of a read share its time."""
+    if kind is not Kind.READ:
+        return whole
+    return whole * FIRST_SHARE if attempt == 1 else whole - spent
 
 
 def _decoded(kind: Kind, answer: Answer, decode: Decode[T]) -> T | RpdError:

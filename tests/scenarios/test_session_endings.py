@@ -132,6 +132,19 @@ def test_a_lost_link_is_told_and_comes_back(cli: CommandLine, window: Screen) ->
 
 
 @pytest.mark.timeout(700)
+def test_minutes_without_a_network_are_told_and_survived(cli: CommandLine, window: Screen) -> None:
+    address = url(window)
+    with dropped(cli):
+        window.until("the connection to the pod is lost", seconds=240.0)
+        window.until("attend  2 m", seconds=240.0)
+    window.until("Connected again after", seconds=240.0)
+    assert is_served(address)
+    listed(cli)
+    os.kill(owner(cli), signal.SIGTERM)
+    is_left(cli)
+
+
+@pytest.mark.timeout(700)
 def test_killed_without_a_network_it_is_released_when_the_network_is_back(cli: CommandLine, window: Screen) -> None:
     with dropped(cli):
         window.until("the connection to the pod is lost", seconds=240.0)

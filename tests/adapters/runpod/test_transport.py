@@ -117,6 +117,31 @@ def test_dripping_bytes_end_at_the_deadline(bench: Any, raw: Any, part: str) -> 
     assert "in time" in caught.value.message
 
 
+def test_a_silent_read_ends_in_its_time(bench: Any, raw: Any) -> None:
+    asked: list[float] = []
+
+    def serve(_connection: socket.socket) -> None:
+        asked.append(time.monotonic())
+        server.pause(20)
+
+    server = raw(serve)
+    started = time.monotonic()
+    with pytest.raises(Unavailable) as caught:
+        bench.client(server.url, answer_seconds=1.2).get("/v2/pods", keep)
+    assert 1.1 < time.monotonic() - started < 2.0, "all attempts of a read share its time"
+    assert caught.value.reason == Fault.TIMEOUT
+    assert len(asked) == 2, "the first connection may have been dead, so there was a second one"
+
+
+def test_a_slow_answer_is_waited_for(bench: Any, raw: Any) -> None:
+    def serve(connection: socket.socket) -> None:
+        server.pause(0.8)
+        connection.sendall(HEAD + b"Content-Length: 2\r\n\r\n{}")
+
+    server = raw(serve)
+    assert bench.client(server.url, answer_seconds=1.8).get("/v2/pods", keep) == b"{}"
+
+
 def test_a_silent_read_ends_when_somebody_wants_out(bench: Any, raw: Any) -> None:
     server = raw(lambda _connection: server.pause(20))
     timer = threading.Timer(0.3, lambda: setattr(bench, "is_interrupted", True))
