@@ -28,12 +28,18 @@ def test_a_key_is_found_in_every_kind_of_file(tmp_path: Path) -> None:
         (tmp_path / name).chmod(mode)
     (tmp_path / "id").write_text("-----BEGIN OPENSSH PRIVATE KEY-----")
     (tmp_path / "id").chmod(0o640)
+    with (tmp_path / "sparse.bin").open("wb") as file:
+        file.write(b"first")
+        file.seek(1 << 34)
+        file.write(KEY.encode())
+        file.truncate(1 << 35)
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     (tmp_path / "empty").touch()
     assert {line.partition(":")[0] for line in found_in(tmp_path)} == {
         "home/run.jsonl",
         "home/sandbox/daemon.log",
         "screen.bin",
+        "sparse.bin",
         "home/pod.json",
         "home/api_key",
         "id",
