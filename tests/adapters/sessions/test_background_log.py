@@ -16,7 +16,7 @@ from rpd.adapters.sessions import background as session
 from rpd.adapters.sessions.opening import Begun
 from tests.journal.samples import RUN, opened
 
-SECRET = "unguessable-word-of-a-token"  # noqa: S105 - it is a secret of nobody
+SECRET = "unguessable-word-of-a-token"
 
 
 @pytest.mark.parametrize(
