@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from rpd.adapters.forensics.inspection import facts_of
-from rpd.adapters.reaching.ssh_entry import SshEntry, entries, remove_entry
+from rpd.adapters.local.files import alone_in
+from rpd.adapters.reaching.ssh_entry import SshEntry, entries, entries_folder, remove_entry
 from rpd.adapters.tunnels.detached import Tunnel, close_tunnel, forget_logs, tunnels_of
 from rpd.journal.errors import JournalError
 from rpd.journal.reader import read
@@ -25,10 +27,12 @@ def tidy(home: Path) -> list[str]:
     """Effect: remove the entries that do not lead to their pod any more, and close the tunnels of pods that are given
     back. Returns what was done, in words."""
     done = []
-    for file, entry in entries(home).items():
-        if entry is None or not _leads(entry):
-            remove_entry(file)
-            done.append(f"removed the ssh entry {file.stem if entry is None else entry.name}")
+    folder = entries_folder(home)
+    with alone_in(folder) if folder.is_dir() else contextlib.nullcontext():  # one that is made anew meanwhile stays
+        for file, entry in entries(home).items():
+            if entry is None or not _leads(entry):
+                remove_entry(file)
+                done.append(f"removed the ssh entry {file.stem if entry is None else entry.name}")
     for tunnel in stale_tunnels(home):
         is_closed = close_tunnel(home, tunnel)
         what = "closed" if is_closed else "could not end"
