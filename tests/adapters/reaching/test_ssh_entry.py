@@ -154,6 +154,6 @@ def test_an_entry_made_anew_is_not_removed_with_the_stale_one(tmp_path: Path, mo
         return False
 
     monkeypatch.setattr(tidying, "_leads", leads)
-    assert tidying.tidy(tmp_path) == ["removed the ssh entry rpd-job-1"]
+    assert [each.name for each in tidying.tidy(tmp_path)] == ["rpd-job-1"]
     others[0].join(10.0)
     assert len(ssh_entry.entries(tmp_path)) == 1
