@@ -20,6 +20,7 @@ from rpd.journal.index import Index
 from rpd.journal.paths import EVENTS_NAME, canonical, journal_path, stands_in
 from rpd.journal.reader import read
 from rpd.journal.records import Opened
+from rpd.states.facts import require_run
 
 if TYPE_CHECKING:
     from rpd.adapters.access.clouds import Access
@@ -42,6 +43,7 @@ def own_journal(path: Path) -> Path:
     opened, run_id = reading.opened, reading.records[0].run if reading.records else ""
     if opened is None:
         raise reading.damage or JournalNotOurs(f"{path} holds no run")
+    require_run(opened)
     place = journal_path(home, opened.workflow, run_id)
     if stands_in(place, home) and place.exists() and read(place).records[:1] == reading.records[:1]:
         return place

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MAX_KEY_BYTES = 64 * 1024
 PUBLIC_SUFFIX = ".pub"
-OWN_INSTEAD = "rpd config unset ssh-key-path, and no ssh.key_path in the job file, for a key of rpd's own"
+OWN_INSTEAD = "rpd config unset ssh-key-path, and name no key (ssh.key_path, --key), for a key of rpd's own"
 
 
 class SshKey(msgspec.Struct, frozen=True):
@@ -94,7 +94,7 @@ def _unlocked(path: Path) -> SshKey:
     raise UserError(
         f"the SSH key {path} is locked with a passphrase and no agent holds it",
         reason="ssh_key",
-        hint=f"ssh-add {path}   (or no ssh.key_path, for a key of rpd's own)",
+        hint=f"ssh-add {path}   (or name no key, for a key of rpd's own)",
     )
 
 

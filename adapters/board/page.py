@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Callable, Sequence
 
@@ -31,7 +32,8 @@ def drawn(board: Board, chosen: int, size: tuple[int, int], message: str, *, is_
     """The whole screen of `size` columns and lines: totals, rows around the chosen one, details of it, and keys."""
     columns, lines = size
     age = now - board.asked_at
-    rows = [Row(f"rpd top  {time.strftime('%H:%M:%S', time.localtime(now))}  {summary(board)}", BOLD)]
+    head = f"rpd top  {time.strftime('%H:%M:%S', time.localtime(now))}  {summary(board)}"
+    rows = [Row(line, BOLD) for line in _folded(head, columns)]
     rows += [Row(f"could not reach {one_line(text)}", RED) for text in board.unreachable]
     rows += [Row(f"the clouds last answered {duration(age)} ago", YELLOW)] if age > STALE_SECONDS else []
     texts, _ = _table(board.rows, columns, is_unicode=is_unicode)
@@ -56,6 +58,13 @@ def summary(board: Board) -> str:
     parts = [plural(runs, "run"), *([plural(sessions, "session")] if sessions else []), f"{plural(up, 'pod')} up"]
     stored = f", stopped disks {money(board.stopped_usd_per_month)} a month" if board.stopped_usd_per_month else ""
     return f"{', '.join(parts)}, {rate(board.usd_per_hour)}{stored}"
+
+
+def _folded(text: str, columns: int) -> list[str]:
+    """A text of parts with commas, in as few lines of this width as it takes. No part is broken."""
+    whole = text.replace(" ", "\xa0").replace(",\xa0", ", ")  # it folds at blanks
+    lines = textwrap.wrap(whole, max(columns, 10), subsequent_indent="  ", break_long_words=False)
+    return [line.replace("\xa0", " ") for line in lines]
 
 
 def _table(rows: Sequence[BoardRow], width: int | None, *, is_unicode: bool) -> tuple[list[str], list[str]]:

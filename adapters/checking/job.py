@@ -17,7 +17,7 @@ from rpd.adapters.local.secret_content import problem_with
 from rpd.adapters.run_folder.workspace import LocalWorkspace
 from rpd.adapters.spec.jobfile import LoadedJob
 from rpd.engine.errors import UserError
-from rpd.states.ports.job import Job
+from rpd.states.ports.job import Budget, Job
 from rpd.states.shared.lease import shared_destinations
 
 
@@ -54,6 +54,8 @@ def _local(loaded: LoadedJob) -> Iterator[Finding]:
     if (size := too_large(loaded.config)) is not None:
         yield error("size", size)
     yield from lost_results(job)
+    if job.budget.poll_interval_sec != Budget().poll_interval_sec:
+        yield warning("budget", "budget.poll_interval_sec has no effect: rpd follows the log as it grows; leave it out")
     if job.pod.args is not None and "start.sh" not in job.pod.args:
         yield warning(
             "args", "pod.args takes the place of the image's start command: without sshd in it no pod is reached"

@@ -48,7 +48,9 @@ def _payload(job: Job, index: int) -> Payload:
     try:
         root = Path(tree.source)
         listing = GitListing(root) if tree.gitignore else None
-        entries = [each for each in scan(root, patterns_of(tree), _never, listing) if each.kind != "folder"]
+        entries = [
+            each for each in scan(root, patterns_of(tree), _never, listing) if each.kind not in ("folder", "other")
+        ]
     except Refused as refused:
         return msgspec.structs.replace(found, refusal=refused.message)
     return msgspec.structs.replace(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rpd.adapters.access.config import KEY_MISSING, cloud_profile, find_api_key, require_api_key
 from rpd.adapters.access.keys import SshKey, named_key
-from rpd.adapters.doctor.check import Check, Fix, note, ok, problem, warning
+from rpd.adapters.doctor.check import Check, Fix, note, ok, problem, unknown, warning
 from rpd.adapters.doctor.home import narrowed
 from rpd.adapters.local.dirs import own_key_path, place_of_state_home
 from rpd.adapters.report.words import duration, money, plural
@@ -43,7 +43,7 @@ def account_checks() -> Iterator[Check]:
         if known is not None:
             yield problem("account", f"{profile.url}: {known.message}", "rpd config set api-key", Exit.KEY)
         else:
-            yield warning("account", f"{profile.url} cannot be asked: {error.message}", f"curl -I {profile.url}")
+            yield unknown("account", f"{profile.url} cannot be asked: {error.message}", f"curl -I {profile.url}")
         return
     yield from _money(view, profile.url)
     yield from _clock(view)

@@ -12,7 +12,7 @@ from rpd.states.ports.exits import Exit
 
 
 class Status(StrEnum):
-    """How it stands. Only a problem changes the exit code."""
+    """How it stands. A problem changes the exit code, and a warning does if it hides what may be a problem."""
 
     OK = "ok"
     NOTE = "note"
@@ -28,13 +28,14 @@ class Fix(msgspec.Struct, frozen=True):
 
 
 class Check(msgspec.Struct, frozen=True):
-    """What was found. `mend` is what to type. `exit_code` counts for a problem. `is_fixed`: it was mended just now."""
+    """What was found. `mend` is what to type. `exit_code` is the one that it asks for until it is mended. `is_fixed`:
+    it was mended just now."""
 
     name: str
     status: Status
     message: str
     mend: str = ""
-    exit_code: int = Exit.INTERNAL
+    exit_code: int = Exit.DONE
     fix: Fix | None = None
     is_fixed: bool = False
 
@@ -68,6 +69,11 @@ def note(name: str, message: str, mend: str = "") -> Check:
 def warning(name: str, message: str, mend: str = "", fix: Fix | None = None) -> Check:
     """It may do harm later."""
     return Check(name, Status.WARNING, message, mend, fix=fix)
+
+
+def unknown(name: str, message: str, mend: str = "") -> Check:
+    """What could not be asked. It may hide a problem, so it is no success."""
+    return Check(name, Status.WARNING, message, mend, Exit.INTERNAL)
 
 
 def problem(name: str, message: str, mend: str = "", exit_code: int = Exit.INTERNAL, fix: Fix | None = None) -> Check:

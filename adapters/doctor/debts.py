@@ -12,7 +12,7 @@ from rpd.adapters.cleanup.cleanup import Cleanup, cleanups_of
 from rpd.adapters.cleanup.copies import originals
 from rpd.adapters.cleanup.foreign import foreign_pods
 from rpd.adapters.disposal.suspects import AT_REST, understood
-from rpd.adapters.doctor.check import Check, note, ok, problem, warning
+from rpd.adapters.doctor.check import Check, note, ok, problem, unknown, warning
 from rpd.adapters.doctor.machine import sandbox_extras
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import place_of_state_home, state_home
@@ -89,7 +89,7 @@ def _owed(cleanups: list[Cleanup]) -> Iterator[Check]:
         yield ok("debts", "no run here owes anything that computes")
     for account in (each.account for each in cleanups):
         if account is not None and account.problem:
-            yield warning("debts", one_line(f"could not ask {account.name}: {account.problem}"), "rpd gc")
+            yield unknown("debts", one_line(f"could not ask {account.name}: {account.problem}"), "rpd gc")
 
 
 def _storage(cleanups: list[Cleanup]) -> Iterator[Check]:

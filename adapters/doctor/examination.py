@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from rpd.adapters.doctor import account, debts, home, machine
-from rpd.adapters.doctor.check import Check, Status, problem, warning
+from rpd.adapters.doctor.check import Check, Status, problem, unknown, warning
 from rpd.adapters.report.words import one_line, plural
 from rpd.adapters.terminal import output
 from rpd.adapters.terminal.prompting import can_prompt, confirmed
@@ -44,11 +44,14 @@ EXAMINERS = (
     Examiner("debts", debts.debt_checks, 40.0),
     Examiner("sandbox", debts.sandbox_checks, 20.0),
 )
+ASKING = ("account", "debts")
+"""Those that ask accounts."""
 
 
 def examine(*, fix: bool, yes: bool, as_json: bool, bundle: Path | None) -> int:
     """Look at everything, mend what may be mended if a person agrees, and tell. Exit code 0 if no problem is left; else
-    8 if something bills, 4 for the key or the money, 9 for the state home, 1 for the rest. Raises UserError."""
+    8 if something bills, 4 for the key or the money, 9 for the state home, 1 for the rest and for an account that could
+    not be asked. Raises UserError."""
     if fix and not yes and (as_json or not can_prompt()):
         raise UserError(
             "--fix asks before each mend, and nobody can be asked here",
@@ -83,12 +86,13 @@ def looked(examiners: Sequence[Examiner]) -> Iterator[Check]:
         try:
             yield from found.get(timeout=max(0.0, began + each.seconds - time.monotonic()))
         except queue.Empty:
-            yield warning(each.name, f"no answer in {each.seconds:.0f} s")
+            tell = unknown if each.name in ASKING else warning
+            yield tell(each.name, f"no answer in {each.seconds:.0f} s")
 
 
 def exit_code(checks: Sequence[Check]) -> int:
-    """The worst code among the problems that are left."""
-    codes = {each.exit_code for each in checks if each.is_open}
+    """The worst code among the checks that are left."""
+    codes = {each.exit_code for each in checks if not each.is_fixed} - {Exit.DONE}
     order = (Exit.STILL_BILLING, Exit.KEY, Exit.JOURNAL)
     return next((code for code in order if code in codes), Exit.INTERNAL if codes else Exit.DONE)
 

@@ -7,6 +7,7 @@ import os
 import select
 import sys
 import termios
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from rpd.states.policy.rules import budget_seconds_left, is_protected, spent_usd
 from rpd.states.ports.names import State
 
 ANSWER_SECONDS = 60.0
-"""How long a person may think. Then the pod is stopped: it bills meanwhile."""
+"""How long a person may think, wrong answers included. Then the pod is stopped: it bills meanwhile."""
 LETTERS = {"stop": "s", "delete": "d", "keep": "k"}
 """Whole words that are answers, too. Another word is none, also if it begins alike: `detach` must not delete."""
 
@@ -60,11 +61,12 @@ class SessionControl(ProcessControl):
         choices = choices_of(facts, now, until)
         output.note(["", f"leave session {facts.opened.workflow}?", *choices.values()])
         _forget_typed()
-        while True:
-            output.prompt(f"[{'/'.join(choices)}; Enter: go on; no answer in {ANSWER_SECONDS:.0f} s: stop] ")
-            word = _typed(ANSWER_SECONDS)
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while (left := deadline - time.monotonic()) > 0:
+            output.prompt(f"[{'/'.join(choices)}; Enter: go on; no answer in {left:.0f} s: stop] ")
+            word = _typed(left)
             if word is None:
-                return Request("leave", "no answer", {})
+                break
             if word == "":
                 self._goes_on = True
                 return None
@@ -73,6 +75,7 @@ class SessionControl(ProcessControl):
                 how = {"s": "stop", "d": "delete", "k": "preserve"}[letter]
                 detail: dict[str, object] = {"how": how, "until": until} if letter == "k" else {"how": how}
                 return Request("leave", "you", detail)
+        return Request("leave", "no answer", {})
 
 
 def choices_of(facts: Facts, now: Stamp, until: float) -> dict[str, str]:

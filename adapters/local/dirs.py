@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from rpd.adapters.local.files import require_text
+from rpd.adapters.local.files import make_private, require_text
 from rpd.adapters.local.person import expanded
 from rpd.engine.errors import UserError
 from rpd.states.ports.faults import Fault
@@ -66,8 +66,7 @@ def private_folder(folder: Path) -> Path:
     Raises UserError."""
     require_text(folder)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
+        make_private(folder)
         status = folder.stat()
     except OSError as error:
         raise UserError(f"cannot make the folder {folder}: {error.strerror}", reason=Fault.LOCAL_DISK) from error

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import secrets
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from rpd.engine.errors import UserError
@@ -55,6 +57,26 @@ def write_whole(path: Path, content: bytes, *, mode: int = 0o600) -> None:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
         raise UserError(f"cannot write {path}: {error.strerror}", reason=Fault.LOCAL_DISK) from error
+
+
+def make_private(folder: Path) -> None:
+    """Effect: make the folder and those above it, as far as they are absent, for this user alone, whatever the umask
+    allows. Raises OSError."""
+    for each in reversed([each for each in (folder, *folder.parents) if not each.exists()]):
+        each.mkdir(mode=0o700, exist_ok=True)
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """In this block no other `rpd` that asks for the same changes files of the folder. The lock is that of the folder,
+    so that no file is left over. A file system without locks locks nothing. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def sync_folder(folder: Path) -> None:

@@ -12,19 +12,16 @@ from pathlib import Path
 
 import msgspec
 
+from rpd.adapters.access.background_log import say, say_error
 from rpd.adapters.local.background import start_module
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import private_folder, state_home
-from rpd.adapters.local.leaks import environment_secrets
 from rpd.adapters.local.signals import signal_requests
 from rpd.adapters.reaching.pod_of_run import Reached, reach
 from rpd.adapters.reaching.tunnelling import Tunnelling, Wishes
-from rpd.adapters.report.words import one_line
-from rpd.adapters.terminal import output
 from rpd.adapters.tunnels.detached import Tunnel, held, log_of, told, tunnels_folder, tunnels_of
 from rpd.engine.errors import RpdError, UserError
 from rpd.journal.errors import JournalError
-from rpd.journal.redact import Redactor, Secret
 from rpd.states.ports.exits import Exit
 
 START_SECONDS = 60.0
@@ -81,7 +78,7 @@ def _live(order: Order) -> None:
         told(home, msgspec.structs.replace(tunnel, ports=tunnelling.ports, state=state))
 
     with signal_requests(control.ask, terminal=False), held(home, tunnel):
-        tunnelling = Tunnelling(reached, order.wishes, control, _say)
+        tunnelling = Tunnelling(reached, order.wishes, control, say)
         try:
             tunnelling.begin()
             tunnelling.verify(lambda port: None, looked=lambda: now("up"), give_up_seconds=GIVE_UP_SECONDS)
@@ -91,19 +88,13 @@ def _live(order: Order) -> None:
     log_of(home, order.name).unlink(missing_ok=True)
 
 
-def _say(text: str) -> None:
-    """One line of the log, without secrets."""
-    secrets = environment_secrets(os.environ).values()
-    output.note([Redactor(*map(Secret, secrets)).mask(one_line(text))])
-
-
 def main() -> int:
     """Be the tunnel."""
     order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
     try:
         _live(order)
     except (RpdError, JournalError) as error:
-        _say(f"{error.message}" + (f" (hint: {error.hint})" if error.hint else ""))
+        say_error(error)
         return 1
     return 0
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
-from rpd.adapters.local.files import write_whole
+from rpd.adapters.local.files import alone_in, make_private, write_whole
 from rpd.adapters.local.person import user_home
 from rpd.adapters.reaching.ssh_entry import entries_folder
 from rpd.engine.errors import UserError
@@ -34,21 +36,31 @@ def is_included(home: Path) -> bool:
 def include(home: Path) -> None:
     """Effect: put the line at the top, where no `Host` block before it limits it, and where no other option wins."""
     path = own_config()
-    if not is_included(home):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write(path, f"{_COMMENT}\n{include_line(home)}\n\n{_read(path)}")
+    with _alone(path):
+        if not is_included(home):
+            _write(path, f"{_COMMENT}\n{include_line(home)}\n\n{_read(path)}")
 
 
 def exclude(home: Path) -> bool:
     """Effect: take the line away. Returns whether it was there. All else stays as it is."""
-    path = own_config()
-    text = _read(path)
-    line = include_line(home)
+    path, line = own_config(), include_line(home)
     if not is_included(home):
         return False
-    rest = text.replace(f"{_COMMENT}\n{line}\n\n", "").splitlines(keepends=True)
-    _write(path, "".join(each for each in rest if each.rstrip("\r\n") != line))
+    with _alone(path):
+        rest = _read(path).replace(f"{_COMMENT}\n{line}\n\n", "").splitlines(keepends=True)
+        _write(path, "".join(each for each in rest if each.rstrip("\r\n") != line))
     return True
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """In this block no other `rpd` changes the configuration. Its folder is made if absent. Raises UserError."""
+    try:
+        make_private(path.parent)
+        with alone_in(path.parent):
+            yield
+    except OSError as error:
+        raise UserError(f"cannot change {path}: {error.strerror}", reason="local_disk") from error
 
 
 def _read(path: Path) -> str:

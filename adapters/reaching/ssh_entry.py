@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from rpd.adapters.local.dirs import private_folder
-from rpd.adapters.local.files import write_whole
+from rpd.adapters.local.files import alone_in, write_whole
 from rpd.engine.errors import UserError
 from rpd.journal import tolerant
 
@@ -78,8 +78,9 @@ def write_entry(home: Path, reached: Reached) -> SshEntry:
     folder = private_folder(entries_folder(home))
     known = folder / f"{entry.pod_id}.known_hosts"
     text = _text(entry, Path(reached.key.private_path).absolute(), known)
-    write_whole(known, f"{entry.alias} {line}\n".encode())
-    write_whole(entry_file(home, entry.pod_id), text.encode())
+    with alone_in(folder):
+        write_whole(known, f"{entry.alias} {line}\n".encode())
+        write_whole(entry_file(home, entry.pod_id), text.encode())
     return entry
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
+import msgspec
+
 from rpd.adapters.forensics.inspection import facts_of
-from rpd.adapters.reaching.ssh_entry import SshEntry, entries, remove_entry
+from rpd.adapters.local.files import alone_in
+from rpd.adapters.reaching.ssh_entry import SshEntry, entries, entries_folder, remove_entry
 from rpd.adapters.tunnels.detached import Tunnel, close_tunnel, forget_logs, tunnels_of
 from rpd.journal.errors import JournalError
 from rpd.journal.reader import read
@@ -16,25 +20,53 @@ LOG_SECONDS = 24 * 3600.0
 """How long the last words of a tunnel that failed are kept."""
 
 
-def stale_tunnels(home: Path) -> list[Tunnel]:
+class Way(msgspec.Struct, frozen=True):
+    """What leads to a pod that is gone. `kind` is "tunnel" or "ssh_entry". `is_gone`: it was taken away just now."""
+
+    kind: str
+    name: str
+    pod_id: str | None
+    pid: int | None = None
+    is_gone: bool = False
+
+    @property
+    def plan(self) -> str:
+        """What `gc` would do about a tunnel."""
+        return f"the tunnel to pod {self.pod_id} (pid {self.pid}) leads nowhere; rpd gc --yes closes it"
+
+    @property
+    def words(self) -> str:
+        """What was done, for people."""
+        if self.kind == "ssh_entry":
+            return f"removed the ssh entry {self.name}"
+        return f"{'closed' if self.is_gone else 'could not end'} the tunnel to pod {self.pod_id} (pid {self.pid})"
+
+
+def stale_tunnels(home: Path) -> list[Way]:
     """Tunnels whose pod is given back, or whose run is not known here any more."""
-    return [tunnel for tunnel in tunnels_of(home) if _is_over(tunnel.journal, tunnel.pod_id)]
+    return [_way(tunnel) for tunnel in tunnels_of(home) if _is_over(tunnel.journal, tunnel.pod_id)]
 
 
-def tidy(home: Path) -> list[str]:
+def tidy(home: Path) -> list[Way]:
     """Effect: remove the entries that do not lead to their pod any more, and close the tunnels of pods that are given
-    back. Returns what was done, in words."""
+    back. Returns what was done."""
     done = []
-    for file, entry in entries(home).items():
-        if entry is None or not _leads(entry):
-            remove_entry(file)
-            done.append(f"removed the ssh entry {file.stem if entry is None else entry.name}")
-    for tunnel in stale_tunnels(home):
-        is_closed = close_tunnel(home, tunnel)
-        what = "closed" if is_closed else "could not end"
-        done.append(f"{what} the tunnel to pod {tunnel.pod_id} (pid {tunnel.pid})")
+    folder = entries_folder(home)
+    with alone_in(folder) if folder.is_dir() else contextlib.nullcontext():  # one that is made anew meanwhile stays
+        for file, entry in entries(home).items():
+            if entry is None or not _leads(entry):
+                remove_entry(file)
+                name, pod_id = (file.stem, None) if entry is None else (entry.name, entry.pod_id)
+                done.append(Way("ssh_entry", name, pod_id, is_gone=True))
+    for tunnel in tunnels_of(home):
+        if _is_over(tunnel.journal, tunnel.pod_id):
+            done.append(_way(tunnel, is_gone=close_tunnel(home, tunnel)))
     forget_logs(home, LOG_SECONDS)
     return done
+
+
+def _way(tunnel: Tunnel, *, is_gone: bool = False) -> Way:
+    return Way("tunnel", tunnel.name, tunnel.pod_id, tunnel.pid, is_gone)
 
 
 def _leads(entry: SshEntry) -> bool:

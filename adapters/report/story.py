@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 
+import msgspec
+
 from rpd.adapters.report.background import left_words, waiting_words
 from rpd.adapters.report.session import told_of_session
 from rpd.adapters.report.words import clock, duration, money, one_line, plural, rate, size
@@ -35,6 +37,7 @@ from rpd.states.policy.rules import cost_cap, released_by, seen_locked, usd_per_
 from rpd.states.policy.verdict import is_cut_off, job_ending
 from rpd.states.ports.faults import Fault
 from rpd.states.ports.names import Op, Trigger
+from rpd.states.ports.world import Pushed, not_sent
 
 AGAIN_EVERY = 10
 """A refusal that repeats with every try is reported at the first try, and then once in this many tries."""
@@ -228,7 +231,8 @@ def _stepped(outcome: Outcome, facts: Facts, record: Record) -> str:
 
 def _pushed(outcome: Outcome, facts: Facts, record: Record) -> str:
     pushed = outcome.data["pushed"]
-    return f"sent {plural(pushed['sent_files'], 'file')} ({size(pushed['sent_bytes'])}) of {pushed['files']}"
+    text = f"sent {plural(pushed['sent_files'], 'file')} ({size(pushed['sent_bytes'])}) of {pushed['files']}"
+    return f"{text}; {not_sent(msgspec.convert(pushed, Pushed))}" if pushed.get("skipped") else text
 
 
 def _leased(outcome: Outcome, facts: Facts, record: Record) -> str | None:

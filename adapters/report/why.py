@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rpd.adapters.report.session_causes import WHY as OF_SESSION
+from rpd.adapters.report.session_causes import in_flags
 from rpd.adapters.report.words import one_line
 from rpd.states.boot import CANNOT_START
 from rpd.states.facts import Facts
@@ -138,40 +140,39 @@ def cause_of(facts: Facts) -> tuple[str, str]:
     """What happened, with what the log says of it, and what to do."""
     if facts.ending.reason is None:
         return "the journal does not say", ""
-    what, advice = WHY[facts.ending.reason]
-    if (
-        facts.ending.reason is Reason.JOB_FAILED
-        and facts.launch.claim is not None
-        and facts.launch.claim.exit_code is not None
-    ):
+    what, advice = _cause_of(facts, facts.ending.reason)
+    return what, in_flags(advice) if facts.is_session else advice
+
+
+def _cause_of(facts: Facts, reason: Reason) -> tuple[str, str]:
+    what, advice = WHY[reason]
+    if facts.is_session:
+        what, advice = OF_SESSION.get(reason, (what, advice))
+    if reason is Reason.JOB_FAILED and facts.launch.claim is not None and facts.launch.claim.exit_code is not None:
         what, advice = _of_code(facts.launch.claim.exit_code, what, advice, is_ours=facts.job.run.shell is None)
-    if facts.ending.reason in OF_LOG and facts.results.reading is not None and facts.results.reading.cause is not None:
+    if reason in OF_LOG and facts.results.reading is not None and facts.results.reading.cause is not None:
         seen = facts.results.reading.cause
         what, advice = f"{what}; its log says: {seen.line}", advice_on(seen.sign) or advice
-    elif facts.ending.reason in OF_LOG and had_no_room(facts):
+    elif reason in OF_LOG and had_no_room(facts):
         what, advice = f"{what}; {FULL_DISK.line}, so its last words may be missing", advice_on(FULL_DISK.sign)
-    if facts.ending.reason in OF_STEPS:
+    if reason in OF_STEPS:
         what, advice = facts.ending.text or what, _of_step(facts) or advice
-    if facts.ending.reason in SAID and facts.ending.text:
+    if reason in SAID and facts.ending.text:
         what = facts.ending.text
-    if facts.ending.reason is Reason.CREATE_REJECTED and facts.ending.text:
+    if reason is Reason.CREATE_REJECTED and facts.ending.text:
         what = f"{what}: {facts.ending.text}"
-    if (
-        facts.ending.reason is Reason.NAME_UNKNOWN
-        and facts.names.volume_was_looked_up
-        and facts.names.volume_id is None
-    ):
+    if reason is Reason.NAME_UNKNOWN and facts.names.volume_was_looked_up and facts.names.volume_id is None:
         what = facts.ending.text or what
         advice = "rpd volumes lists those of the account; rpd volumes create makes one"
-    if facts.ending.reason is Reason.NO_CAPACITY and (narrow := _narrow(facts)):
+    if reason is Reason.NO_CAPACITY and (narrow := _narrow(facts)):
         advice = f"{advice}; {narrow} leaves fewer hosts"
-    if facts.ending.reason is Reason.IMAGE_FAILED:
+    if reason is Reason.IMAGE_FAILED:
         what, advice = facts.ending.text or what, _of_image(facts) or advice
-    if facts.ending.reason is Reason.HOSTS_NEVER_BOOTED:
+    if reason is Reason.HOSTS_NEVER_BOOTED:
         what, advice = _why_no_host(facts, what, advice)
-    if facts.ending.reason is Reason.ARTIFACT_MISSING:
+    if reason is Reason.ARTIFACT_MISSING:
         what, advice = _why_missing(facts, what, advice)
-    if facts.ending.reason is Reason.RESULTS_UNVERIFIED:
+    if reason is Reason.RESULTS_UNVERIFIED:
         what, advice = _why_unverified(facts, what, advice)
     return what, advice
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from rpd.adapters.access.background_log import say_error
 from rpd.adapters.access.clouds import chosen_access
 from rpd.adapters.driving.driving import left_late
 from rpd.adapters.forensics.inspection import Inspection
@@ -24,7 +25,6 @@ from rpd.adapters.local.dirs import state_home
 from rpd.adapters.local.signals import LeaveNow, signal_requests
 from rpd.adapters.report.ending import last_words
 from rpd.adapters.report.story import sentences_of
-from rpd.adapters.report.words import one_line
 from rpd.adapters.run_folder.workspace import prepare_run_dir
 from rpd.adapters.sessions.browsing import open_page
 from rpd.adapters.sessions.naming import give_up_name
@@ -164,7 +164,7 @@ def main() -> int:
     try:
         return drive_session(order.begun, chosen_access(home, use_sandbox=order.use_sandbox), home, as_json=False)
     except (RpdError, JournalError) as error:
-        output.note([one_line(error.message)])
+        say_error(error)
         return getattr(error, "exit_code", 1)
 
 

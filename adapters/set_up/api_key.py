@@ -16,7 +16,7 @@ from rpd.adapters.local.files import read_regular
 from rpd.adapters.report.words import money, plural
 from rpd.adapters.set_up.account import AccountView, look_at, refused
 from rpd.adapters.settings.file import read_settings
-from rpd.adapters.settings.keyring_store import forget_key, store_key
+from rpd.adapters.settings.keyring_store import forget_key, store_key, stored_key
 from rpd.adapters.settings.keys import API_KEY, SOURCE
 from rpd.adapters.terminal import output
 from rpd.adapters.terminal.prompting import can_prompt, hidden
@@ -41,6 +41,13 @@ class KeySource(msgspec.Struct, frozen=True):
     def is_said(self) -> bool:
         """Whether a flag names a source."""
         return self.file is not None or self.is_stdin
+
+
+def require_keeper(source: KeySource) -> None:
+    """Raises UserError if the key is for a keyring and there is none that works. Nobody should answer questions before
+    that is told."""
+    if source.is_for_keyring:
+        stored_key()
 
 
 def read_key(source: KeySource) -> Secret:

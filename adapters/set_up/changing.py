@@ -11,7 +11,15 @@ from rpd.adapters.access.config import runpodctl_file, runpodctl_key
 from rpd.adapters.access.keys import named_key
 from rpd.adapters.local.person import expanded
 from rpd.adapters.set_up.answers import checked
-from rpd.adapters.set_up.api_key import KeySource, account_line, forget_if_possible, kept, read_key, tried
+from rpd.adapters.set_up.api_key import (
+    KeySource,
+    account_line,
+    forget_if_possible,
+    kept,
+    read_key,
+    require_keeper,
+    tried,
+)
 from rpd.adapters.settings.file import change_settings, read_settings, require_settings_file
 from rpd.adapters.settings.keyring_store import stored_key
 from rpd.adapters.settings.keys import API_KEY, BY_NAME, SOURCE, SettingKey, key_named
@@ -73,6 +81,7 @@ def _known(word: str) -> SettingKey:
 
 
 def _set_api_key(source: KeySource, file: Path) -> int:
+    require_keeper(source)
     try:
         key = read_key(source)
     except KeyboardInterrupt:

@@ -9,7 +9,7 @@ from typing import Any
 from rpd.adapters.access.config import ApiKey, find_api_key
 from rpd.adapters.set_up.account import AccountView
 from rpd.adapters.set_up.answers import Answers, checked
-from rpd.adapters.set_up.api_key import WHERE_TO_MAKE, account_line, kept, read_key, tried
+from rpd.adapters.set_up.api_key import WHERE_TO_MAKE, account_line, kept, read_key, require_keeper, tried
 from rpd.adapters.set_up.imports import Found, found_here
 from rpd.adapters.set_up.questions import Questions
 from rpd.adapters.settings.file import change_settings, require_settings_file
@@ -42,6 +42,7 @@ class _Wizard:
         self._environ = environ
         self._file = require_settings_file(environ)
         self._before = load(environ, self._file).settings  # a wrong file is told before the first question
+        require_keeper(answers.key)
         self._asks = can_prompt() and not answers.is_silent
         self._changes: dict[str, Any] = {name: checked(name, text) for name, text in answers.values.items()}
         self._key: Secret | None = None

@@ -7,20 +7,19 @@ would end where the link leads. What a person has written there, comments and un
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import re
 import stat
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from rpd.adapters.local.dirs import config_home
-from rpd.adapters.local.files import read_regular, write_whole
+from rpd.adapters.local.files import alone_in, make_private, read_regular, write_whole
 from rpd.adapters.local.person import expanded
 from rpd.adapters.settings.keys import API_KEY
 from rpd.engine.errors import UserError
@@ -99,7 +98,7 @@ def read_private(file: Path) -> dict[str, Any]:
 def change_settings(file: Path, changes: Mapping[str, Any]) -> None:
     """Effect: set these keys, or remove those whose value is None, and leave the rest of the file as it is. The file is
     replaced whole, with mode 0600. Raises UserError."""
-    with _alone(file):
+    with alone_in(_folder_for(file)):
         text = changed(read_settings(file).text, changes, file)
         write_whole(file, text.encode(), mode=0o600)
 
@@ -164,9 +163,8 @@ def _toml(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-@contextlib.contextmanager
-def _alone(file: Path) -> Iterator[None]:
-    """In this block no other `rpd` changes the file. The lock is that of its folder, so that no file is left over."""
+def _folder_for(file: Path) -> Path:
+    """The folder in which the file may be written. Raises UserError."""
     folder = settings_folder(file)
     if file.is_symlink():
         raise UserError(
@@ -174,13 +172,7 @@ def _alone(file: Path) -> Iterator[None]:
             reason="settings",
             hint=f"export RPD_CONFIG={file.resolve()}   (or put the file itself there)",
         )
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        with contextlib.suppress(OSError):  # a file system without locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+    return folder
 
 
 def settings_folder(file: Path) -> Path:
@@ -188,8 +180,7 @@ def settings_folder(file: Path) -> Path:
     files there."""
     folder = file.parent
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
+        make_private(folder)
         mode = folder.stat().st_mode
     except OSError as error:
         raise UserError(f"cannot make the folder {folder}: {error.strerror}", reason="settings") from error

@@ -23,8 +23,8 @@ def scan(root: Path, patterns: Patterns, interrupted: Interrupted, listing: GitL
     """All folders, files and links below a folder, or the one file that `root` is. Folders come before their content.
     With a listing of git, only the paths in it.
 
-    Sockets, pipes and devices are skipped. Raises Refused (`path_refused`) if there is nothing at `root`, if a link
-    points out of the tree, or if a folder cannot be read.
+    Sockets, pipes and devices are of the kind `other`. Raises Refused (`path_refused`) if there is nothing at `root`,
+    if a link points out of the tree, or if a folder cannot be read.
     """
     with local_faults(root):
         info = root.stat()
@@ -88,8 +88,6 @@ def _walk(
             entry = _entry(path, item.stat(follow_symlinks=False), item.path)
         except FileNotFoundError:
             continue
-        if entry.kind == "other":
-            continue
         yield entry
         if is_folder:
             yield from _walk(item.path, path + "/", patterns, interrupted, listing)
@@ -98,7 +96,8 @@ def _walk(
 def _without_idle_folders(entries: Iterator[Entry], patterns: Patterns) -> list[Entry]:
     """Leave out folders that were only searched for matches of the includes, and hold none."""
     found = list(entries)
-    holding = {path[:at] for path in (each.path for each in found if each.kind != "folder") for at in _slashes(path)}
+    paths = (each.path for each in found if each.kind not in ("folder", "other"))
+    holding = {path[:at] for path in paths for at in _slashes(path)}
     return [each for each in found if each.kind != "folder" or each.path in holding or patterns.want(each.path, True)]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import msgspec
 from rpd.adapters.local.git_listing import GitListing
 from rpd.adapters.ssh.connection import Connection
 from rpd.adapters.transfer.difference import Difference, compare, same_content
-from rpd.adapters.transfer.entry import Entry, Interrupted, Progress, digest, named, shown
+from rpd.adapters.transfer.entry import NAMED_MAX, Entry, Interrupted, Progress, bounded, digest, named, shown
 from rpd.adapters.transfer.exchange import complaint_of, exchange, quote, seconds_for
 from rpd.adapters.transfer.listing import Listing
 from rpd.adapters.transfer.local_tree import local_faults, scan
@@ -41,9 +41,10 @@ def push(connection: Connection, tree: Tree, *, progress: Progress, interrupted:
     """Make the destination equal to the source.
 
     A folder's contents go into the destination, with or without a trailing slash on either. A file becomes the
-    destination itself, or goes into it if that is a folder or ends with a slash. Repeatable: files that already arrived
-    intact are not sent again. With `tree.delete`, files that exist only in the pod are removed, except for excluded
-    paths, paths that git ignores (with `tree.gitignore`), spared paths and the runs' own folder.
+    destination itself, or goes into it if that is a folder or ends with a slash. Sockets, pipes and devices are left
+    out, and named. Repeatable: files that already arrived intact are not sent again. With `tree.delete`, files that
+    exist only in the pod are removed, except for excluded paths, paths that git ignores (with `tree.gitignore`), spared
+    paths and the runs' own folder.
 
     Raises Refused (`path_refused`, `disk_full`, `no_tool`, `verify_failed`), Unavailable (`link_lost`, `timeout`) or
     Interrupted.
@@ -60,7 +61,10 @@ def push(connection: Connection, tree: Tree, *, progress: Progress, interrupted:
     for _ in range(_ATTEMPTS):
         since = time.time()
         listing = GitListing(source) if tree.gitignore else None
-        local, remote = _both_sides(connection, tree, source, scan(source, patterns, interrupted, listing))
+        here = scan(source, patterns, interrupted, listing)
+        skipped = [bounded(shown(each.path)) for each in here if each.kind == "other"]
+        sendable = [each for each in here if each.kind != "other"]
+        local, remote = _both_sides(connection, tree, source, sendable)
         locate: Callable[[Entry], Path] = partial(_in_folder if source.is_dir() else _itself, source)
         with local_faults(source):
             plan = compare(
@@ -81,7 +85,7 @@ def push(connection: Connection, tree: Tree, *, progress: Progress, interrupted:
         suspects = {path for path, sha256 in outgoing.digests.items() if found.get(path) != sha256} | outgoing.torn
         if not suspects and not complaint:
             kept = [entry for entry in local if entry.path not in outgoing.vanished]
-            return _pushed(kept, len(sent), sent_bytes)
+            return _pushed(kept, len(sent), sent_bytes, skipped)
     raise _not_whole(tree, sorted(suspects), complaint)
 
 
@@ -184,7 +188,7 @@ def _send(connection: Connection, root: str, outgoing: Outgoing) -> str:
     return complaint_of(stderr) if code else ""
 
 
-def _pushed(entries: list[Entry], sent_files: int, sent_bytes: int) -> Pushed:
+def _pushed(entries: list[Entry], sent_files: int, sent_bytes: int, skipped: Sequence[str] = ()) -> Pushed:
     files = [entry for entry in entries if entry.kind != "folder"]
     return Pushed(
         files=len(files),
@@ -192,6 +196,8 @@ def _pushed(entries: list[Entry], sent_files: int, sent_bytes: int) -> Pushed:
         sent_files=sent_files,
         sent_bytes=sent_bytes,
         manifest_sha256=digest(entries),
+        skipped=len(skipped),
+        skipped_paths=tuple(skipped[:NAMED_MAX]),
     )
 
 

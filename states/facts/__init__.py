@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from rpd.engine.deadline import elapsed
-from rpd.journal.errors import JournalStrange
+from rpd.journal.errors import JournalNotOurs, JournalStrange
 from rpd.journal.records import Opened, Stamp
 from rpd.states.facts.launch import Launch, Results
 from rpd.states.facts.pod import Container, PodFacts
@@ -329,8 +329,19 @@ def _log_name(launch: int) -> str:
     return "run.log" if launch == 1 else f"run-{launch}.log"
 
 
+def require_run(opened: Opened) -> None:
+    """Raises JournalNotOurs for the journal of an order for a network volume, which is intact and of no run."""
+    if opened.lifecycle == "volume":
+        raise JournalNotOurs(
+            "this is the journal of an order for a network volume, and no run's",
+            hint="rpd volumes   lists network volumes; rpd events PATH   shows the records of such a journal",
+        )
+
+
 def new_facts(opened: Opened, run_id: str) -> Facts:
-    """Facts of a run of which only record 0 is known. Raises JournalStrange if record 0 describes no job."""
+    """Facts of a run of which only record 0 is known. Raises JournalStrange if record 0 describes no job, and
+    JournalNotOurs as `require_run`."""
+    require_run(opened)
     try:
         job = msgspec.convert(opened.config, Job)
         profile = msgspec.convert(dict(opened.cloud), Profile, strict=False)

@@ -221,7 +221,11 @@ class Budget(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     ] = 1.65
     max_runtime_minutes: Annotated[Minutes | None, Meta(description="Minutes that all pods of a run may live.")] = None
     poll_interval_sec: Annotated[
-        Seconds, Meta(description="Kept for older files; the log is followed as it grows.")
+        Seconds,
+        Meta(
+            description="Has no effect. Older files name it; rpd follows the log as it grows.",
+            extra_json_schema={"deprecated": True},
+        ),
     ] = 60
     ssh_ready_timeout_sec: Annotated[
         Seconds, Meta(description="Seconds that a host has to come up. After that, rpd tries the next candidate.")

@@ -312,14 +312,18 @@ def name_mark(pod_name: str) -> str:
     return hashlib.sha256(attempts.encode()).hexdigest()[:32] if attempts else ""
 
 
-class Pushed(msgspec.Struct, frozen=True):
-    """What a push moved: all files of the tree, and the part that had to be sent. Sizes in bytes."""
+class Pushed(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a push moved: all files of the tree, and the part that had to be sent. Sizes in bytes. `skipped` counts
+    sockets, pipes and devices, which cannot be sent. The first of them are named.
+    """
 
     files: int
     bytes: int
     sent_files: int
     sent_bytes: int
     manifest_sha256: str
+    skipped: int = 0
+    skipped_paths: tuple[str, ...] = ()
 
 
 class LaunchOrder(msgspec.Struct, frozen=True):
@@ -453,6 +457,13 @@ def left_out(pulled: Pulled) -> str:
     shown = "; ".join(pulled.left_out_links[:5]) + ("; ..." if pulled.left_out > 5 else "")
     noun = "link was" if pulled.left_out == 1 else "links were"
     return f"{pulled.label}: {pulled.left_out} {noun} left out: {shown}"
+
+
+def not_sent(pushed: Pushed) -> str:
+    """Which paths no push can send, for a person."""
+    shown = ", ".join(pushed.skipped_paths[:5]) + (", ..." if pushed.skipped > 5 else "")
+    noun = "socket, pipe or device was" if pushed.skipped == 1 else "sockets, pipes or devices were"
+    return f"{pushed.skipped} {noun} left out: {shown}"
 
 
 class Remote(Protocol):

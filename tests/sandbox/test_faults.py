@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import paramiko
@@ -347,6 +348,32 @@ def test_a_link_that_breaks_leaves_the_pod_alone(sandbox: Any) -> None:
     sandbox.fault("F40", pod=pod_id, options={"seconds": "0.2"})
     sandbox.wait_for(lambda: not back.get_transport().is_active())
     sandbox.reach(pod_id).close()
+
+
+def test_a_link_stays_broken_for_as_long_as_the_last_fault_says(sandbox: Any) -> None:
+    """An earlier fault that was cleared, and whose seconds are over, mends nothing."""
+    pod_id = sandbox.create()["id"]
+    client = sandbox.reach(pod_id)
+    port = sandbox.pod(pod_id)["ssh"]["direct"]["port"]
+    sandbox.fault("F40", pod=pod_id, options={"seconds": "0.5"})
+    sandbox.wait_for(lambda: not client.get_transport().is_active())
+    daemon.clear_faults(sandbox.home, "F40")
+    sandbox.fault("F40", pod=pod_id, options={"seconds": "3"})
+    sandbox.wait_for(lambda: sandbox.login(port) is None)
+    began = time.monotonic()
+    back = sandbox.wait_for(lambda: sandbox.login(port))
+    assert time.monotonic() - began > 1.5
+    back.close()
+
+
+def test_a_link_that_breaks_before_sshd_answers_is_not_mended_by_the_boot(sandbox: Any) -> None:
+    daemon.play(sandbox.home, {"boot_seconds": 1.0})
+    sandbox.fault("F40", options={"seconds": "3"})
+    pod_id = sandbox.create()["id"]
+    sandbox.until(pod_id, "RUNNING")
+    began = time.monotonic()
+    sandbox.reach(pod_id).close()
+    assert time.monotonic() - began > 1.5, "the rest of the boot takes half a second"
 
 
 def test_sshd_allows_few_sessions(sandbox: Any) -> None:

@@ -41,7 +41,7 @@ def config(body: str = "echo hello", **sections: Any) -> dict[str, Any]:
         "name": "job",
         "pod": {"image": IMAGE, "gpu_order": ["NVIDIA L4"], "datacenters": ["EUR-IS-1"]},
         "storage": {"mode": "ephemeral", "volume_gb": 10},
-        "budget": {"cost_cap_usd": 1.0, "max_runtime_minutes": 10, "poll_interval_sec": 1},
+        "budget": {"cost_cap_usd": 1.0, "max_runtime_minutes": 10},
         "run": {"body": body},
         "lifecycle": {"on_success": "delete", "on_failure": "stop"},
         "telemetry": {"capture_remote_env": False},

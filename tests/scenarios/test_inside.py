@@ -442,9 +442,12 @@ def test_push_and_pull_are_verified_and_a_push_is_in_the_journal(inside: Command
     (tree / "sub").mkdir(parents=True, exist_ok=True)
     (tree / "sub" / "blob").write_bytes(os.urandom(200_000))
     (tree / "skip.tmp").write_text("no")
+    os.mkfifo(tree / "pipe")
     before = len(inside.records())
     done = inside.rpd("push", inside.run_id, "data", "--exclude", "*.tmp")
     assert done.returncode == 0, done.stderr
+    assert "warning: 1 socket, pipe or device was left out: pipe" in done.stderr
+    assert "left out: pipe" in inside.rpd("events", inside.run_id).stdout
     assert "1 file, 200.0 kB, verified, in /workspace/data of the pod; 1 file sent" in done.stdout
     assert not (volume(inside) / "data" / "skip.tmp").exists()
     added = [record.body for record in inside.records()[before:]]

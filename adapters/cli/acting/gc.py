@@ -26,10 +26,12 @@ def collect_garbage(wanted: CleanupScope, *, act: bool, as_json: bool, seconds: 
     """Exit code 8 while a spared job is alive, a debt is open, or a cloud was not reached although its key is at hand;
     else 0. rpd leaves a cloud that does not answer for `seconds`. The first signal ends the command (130 or 143 if
     nothing is owed)."""
-    index = Index(state_home())
+    home = state_home()
+    index = Index(home)
     everything = index.entries()
     note_strays(index)
     done = clean_up(everything, wanted, act=act, seconds=seconds)
+    ways = tidy(home) if act else stale_tunnels(home)
     unreachable = [f"{account.name}: {account.problem}" for account in done.accounts if account.problem]
     if as_json:
         output.answer(
@@ -42,6 +44,7 @@ def collect_garbage(wanted: CleanupScope, *, act: bool, as_json: bool, seconds: 
                 "stopped_usd_per_month": round(
                     sum(row.usd_per_month for row in done.stopped if not row.is_released), 2
                 ),
+                "ways": [msgspec.to_builtins(way) for way in ways],
                 "unreachable": unreachable,
                 "exit_code": done.exit_code,
             }
@@ -49,21 +52,10 @@ def collect_garbage(wanted: CleanupScope, *, act: bool, as_json: bool, seconds: 
     else:
         lines = _page(done.rows, done.foreign, done.stopped, unreachable, None if act else wanted)
         lines += _not_asked(done.meant, done.accounts) if not done.rows else []
-        lines += _ways(act=act)
+        lines += [way.words if act else way.plan for way in ways]
         lines += [done.leaving.why] if done.leaving is not None else []
         output.text([one_line(line) for line in lines])
     return done.exit_code
-
-
-def _ways(*, act: bool) -> list[str]:
-    """What led into pods that are gone, in words: taken away, or what would be."""
-    home = state_home()
-    if act:
-        return tidy(home)
-    return [
-        f"the tunnel to pod {each.pod_id} (pid {each.pid}) leads nowhere; rpd gc --yes closes it"
-        for each in stale_tunnels(home)
-    ]
 
 
 def _not_asked(entries: list[Entry], accounts: list[Account]) -> list[str]:

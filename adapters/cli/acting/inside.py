@@ -13,7 +13,7 @@ from rpd.adapters.report.words import clean, one_line, plural, size
 from rpd.adapters.runs.finding import find_run_with_pod
 from rpd.adapters.terminal import output
 from rpd.engine.errors import UserError
-from rpd.states.ports.world import left_out, refusal
+from rpd.states.ports.world import left_out, not_sent, refusal
 
 
 def shell_into(run: str | None) -> int:
@@ -50,6 +50,8 @@ def push_to(run: str | None, local: str, remote: str | None, excludes: tuple[str
         output.note(
             [f"pid {owner.pid} drives the run and alone writes its journal, so this push is not recorded there"]
         )
+    if pushed.skipped:
+        output.note([f"warning: {one_line(not_sent(pushed))}"])
     sent = f"{plural(pushed.sent_files, 'file')} sent ({size(pushed.sent_bytes)})"
     output.text([f"{plural(pushed.files, 'file')}, {size(pushed.bytes)}, verified, in {place} of the pod; {sent}"])
     return 0

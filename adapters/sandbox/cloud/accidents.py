@@ -35,7 +35,7 @@ def clear(cloud: Cloud, fault_id: str | None) -> None:
             if fault_id in (None, held):
                 del pod.afflictions[held]
                 if held in ("F19", "F40") and pod.has_booted:
-                    cloud.runtime.set_ssh_fault(pod.id, None)
+                    clinging.bend_ssh(cloud, pod)
                 elif held == "F44":
                     cloud.runtime.set_service_fault(pod.id, None)
                 elif held == "F42" and pod.has_booted:
@@ -75,11 +75,10 @@ async def cut_link(cloud: Cloud, pod: Pod, options: dict[str, str]) -> None:
     if not pod.is_live:
         return
     pod.afflictions["F40"] = options
-    cloud.runtime.set_ssh_fault(pod.id, "refuse")
+    clinging.bend_ssh(cloud, pod)
     await cloud.runtime.hang_up(pod.id)
     cloud.save()
-    if "seconds" in options:
-        cloud.errands.later(faults.number(options, "seconds", 0.0), lambda: clinging.mend_ssh(cloud, pod), owner=pod.id)
+    clinging.let_go_of_ssh(cloud, pod, "F40")
 
 
 async def hide_host(cloud: Cloud, pod: Pod, then: str, seconds: float) -> None:
@@ -133,7 +132,8 @@ def _cling_live(cloud: Cloud, pod: Pod, fault_id: str, options: dict[str, str]) 
         return
     clinging.cling(cloud, pod, fault_id, options)
     if fault_id == "F19" and pod.has_booted:
-        clinging.spoil_ssh(cloud, pod)
+        clinging.bend_ssh(cloud, pod)
+        clinging.let_go_of_ssh(cloud, pod, "F19")
     elif fault_id == "F44" and pod.has_booted:
         clinging.spoil_service(cloud, pod)
     elif fault_id == "F42" and pod.has_booted:

@@ -24,14 +24,6 @@ async def finish(work: Awaitable[None]) -> None:
         raise
 
 
-def spoil_ssh(cloud: Cloud, pod: Pod) -> None:
-    """Let the fault F19 that clings to this pod bend its sshd from now on."""
-    options = pod.afflictions["F19"]
-    cloud.runtime.set_ssh_fault(pod.id, SSH_FAULTS[options.get("how", "refuse").lower()])
-    if "seconds" in options:
-        cloud.errands.later(faults.number(options, "seconds", 0.0), lambda: mend_ssh(cloud, pod), owner=pod.id)
-
-
 def spoil_service(cloud: Cloud, pod: Pod) -> None:
     """Let the fault F44 that clings to this pod bend the services of its image, after `delay` and for `seconds`."""
     options = pod.afflictions["F44"]
@@ -59,12 +51,30 @@ def limit_sessions(cloud: Cloud, pod: Pod) -> None:
     cloud.runtime.set_max_sessions(pod.id, None if options is None else int(faults.number(options, "sessions", 1.0)))
 
 
-async def mend_ssh(cloud: Cloud, pod: Pod) -> None:
-    """Let sshd behave again."""
-    for held in ("F19", "F40"):
-        pod.afflictions.pop(held, None)
-    cloud.runtime.set_ssh_fault(pod.id, None)
-    cloud.save()
+def bend_ssh(cloud: Cloud, pod: Pod) -> None:
+    """Let sshd behave as the faults say that hold it now; well, without one."""
+    how: SshFault | None = None
+    if "F40" in pod.afflictions:
+        how = "refuse"
+    elif "F19" in pod.afflictions:
+        how = SSH_FAULTS[pod.afflictions["F19"].get("how", "refuse").lower()]
+    cloud.runtime.set_ssh_fault(pod.id, how)
+
+
+def let_go_of_ssh(cloud: Cloud, pod: Pod, fault_id: str) -> None:
+    """With `seconds`, let this fault end by itself: it alone, and not one of the same kind that struck after it."""
+    options = pod.afflictions[fault_id]
+    if "seconds" not in options:
+        return
+
+    async def end() -> None:
+        if pod.afflictions.get(fault_id) is options:
+            del pod.afflictions[fault_id]
+            if pod.has_booted:  # else the boot does it, when sshd begins to answer
+                bend_ssh(cloud, pod)
+            cloud.save()
+
+    cloud.errands.later(faults.number(options, "seconds", 0.0), end, owner=pod.id)
 
 
 async def crash_now(cloud: Cloud, pod: Pod) -> None:

@@ -69,10 +69,10 @@ async def _open_ssh(cloud: Cloud, pod: Pod) -> None:
     pod.ssh_port = await cloud.runtime.listen(pod.id)
     cloud.save()
     await _until(cloud, pod, REACHABLE)
-    cloud.runtime.set_ssh_fault(pod.id, None)
+    clinging.bend_ssh(cloud, pod)
     clinging.limit_sessions(cloud, pod)
     if "F19" in pod.afflictions:
-        clinging.spoil_ssh(cloud, pod)
+        clinging.let_go_of_ssh(cloud, pod, "F19")
 
 
 def _cling(cloud: Cloud, pod: Pod) -> None:

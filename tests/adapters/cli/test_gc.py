@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,7 @@ from rpd.journal.errors import JournalNotOurs
 from rpd.journal.paths import emergency_path
 from rpd.journal.records import DebtChange, HandedOver, Left
 from rpd.journal.store import Journal
+from tests.adapters.cli.conftest import Typist
 from tests.adapters.cli.desk import FIRST, SECOND, Desk, breaks, names
 from tests.fakes import past
 
@@ -629,3 +633,32 @@ def test_a_total_of_disks_that_no_option_deletes_names_none(desk: Desk, capsys: 
 def test_a_cloud_that_was_not_asked_is_named(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     desk.over(url="http://127.0.0.1:9/v2")
     assert "not asked, since no run here owes anything there: runpod (http://127.0.0.1:9/v2)" in page(desk, capsys)
+
+
+# What leads into pods that are gone.
+
+TUNNEL = """
+import os, pathlib, signal, sys
+from rpd.adapters.tunnels.detached import Tunnel, held
+home = pathlib.Path(sys.argv[1])
+signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+with held(home, Tunnel("t", os.getpid(), 1.0, "job-1", "/nowhere/j.jsonl", "abc", state="up")):
+    print("up", flush=True)
+    signal.pause()
+"""
+
+
+def test_tunnels_that_lead_nowhere_are_listed_and_closed_with_json_too(rpd: Typist) -> None:
+    rpd.home.mkdir(mode=0o700)
+    tunnel = subprocess.Popen([sys.executable, "-c", TUNNEL, str(rpd.home)], stdout=subprocess.PIPE)
+    try:
+        assert tunnel.stdout is not None and tunnel.stdout.readline() == b"up\n"
+        way = {"kind": "tunnel", "name": "t", "pod_id": "abc", "pid": tunnel.pid, "is_gone": False}
+        assert json.loads(rpd("gc", "--json").stdout)["ways"] == [way]
+        assert tunnel.poll() is None
+        assert json.loads(rpd("gc", "--yes", "--json").stdout)["ways"] == [{**way, "is_gone": True}]
+        assert tunnel.wait(10.0) == 0
+        assert json.loads(rpd("gc", "--yes", "--json").stdout)["ways"] == []
+    finally:
+        tunnel.kill()
+        tunnel.wait()

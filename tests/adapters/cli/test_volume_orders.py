@@ -12,16 +12,18 @@ from typing import Any
 import pytest
 
 from rpd.adapters import wiring
+from rpd.adapters.cli.reading.inspect import inspect_run
 from rpd.adapters.cli.reading.volumes import list_volumes
 from rpd.adapters.local.patience import Patience
 from rpd.adapters.runpod.wire import Mount
+from rpd.adapters.runs.finding import find_journal
 from rpd.adapters.terminal import asking, output
 from rpd.adapters.volumes import account as volume_account
 from rpd.adapters.volumes import changes as volume_changes
 from rpd.adapters.volumes import orders as volume_orders
 from rpd.adapters.volumes.create import VolumeOrder, create_volume
 from rpd.engine.errors import Ambiguous, NotSent, Refused, RpdError, Unavailable, UserError
-from rpd.journal.errors import JournalUnwritable
+from rpd.journal.errors import JournalNotOurs, JournalUnwritable
 from rpd.journal.index import Index
 from rpd.journal.records import Body, Intent, Outcome, Record
 from rpd.journal.store import Journal
@@ -289,6 +291,20 @@ def test_no_order_is_a_run(stand: Stand) -> None:
     assert stand.create() == 0
     assert len(list((stand.home / "volumes").glob("*/*.jsonl"))) == 1
     assert Index(stand.home).entries() == []
+
+
+def test_a_command_for_runs_says_that_an_order_is_none(stand: Stand) -> None:
+    """Its journal is intact: there is nothing to salvage, and nothing to copy among those of the runs."""
+    assert stand.create() == 0
+    (journal,) = (stand.home / "volumes").glob("*/*.jsonl")
+    commands: list[Callable[[], object]] = [
+        lambda: inspect_run(str(journal), as_json=False, as_graph=False),
+        lambda: find_journal(str(journal), to_act=True),
+    ]
+    for command in commands:
+        with pytest.raises(JournalNotOurs, match="order for a network volume") as caught:
+            command()
+        assert caught.value.hint.startswith("rpd volumes ") and "salvage" not in caught.value.hint
 
 
 def test_two_commands_do_not_order_under_one_name(stand: Stand) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rpd.adapters.doctor.check import Check, Status, note, ok, problem, warning
+from rpd.adapters.doctor.check import Check, Status, note, ok, problem, unknown, warning
 from rpd.adapters.doctor.examination import Examiner, exit_code, lines_of, looked
 from rpd.adapters.doctor.machine import proxies
 from rpd.engine.errors import UserError
@@ -30,6 +30,8 @@ def test_one_that_hangs_has_a_deadline_of_its_own() -> None:
         ("b", Status.WARNING),
         ("c", Status.OK),
     ]
+    assert exit_code(found) == 0
+    assert exit_code(list(looked([Examiner("account", hangs, 0.1)]))) == 1, "what bills there is not known"
 
 
 def well() -> Iterator[Check]:
@@ -60,7 +62,9 @@ def test_the_worst_problem_that_is_left_gives_the_code() -> None:
     key = problem("api key", "none", exit_code=Exit.KEY)
     disk = problem("disk", "full", exit_code=Exit.JOURNAL)
     other = problem("clock", "late")
-    assert exit_code([ok("a", ""), warning("b", "")]) == 0
+    assert exit_code([ok("a", ""), note("n", ""), warning("b", "")]) == 0
+    assert exit_code([ok("a", ""), unknown("account", "no answer")]) == 1
+    assert exit_code([unknown("account", "no answer"), bills]) == 8
     assert exit_code([other, key, bills, disk]) == 8
     assert exit_code([other, disk, key, fixed]) == 4
     assert exit_code([other, disk]) == 9

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import select
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -101,3 +103,29 @@ def test_what_was_typed_before_the_question_does_not_answer_it(tmp_path: Path, m
         assert select.select([terminal], [], [], 10.0)[0], "it can be read"
         control = SessionControl(tmp_path / "j.jsonl", epoch=1, patience=None, read=attended)
         assert asked(control) == Request("leave", "no answer", {})
+
+
+def test_answers_that_are_none_win_no_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody who leans on the keyboard is not somebody who goes on: the pod bills meanwhile."""
+    ours, theirs = os.openpty()
+    with os.fdopen(theirs, "rb", buffering=0) as terminal, os.fdopen(ours, "wb", buffering=0) as person:
+        monkeypatch.setattr(sys, "stdin", terminal)
+        monkeypatch.setattr(leaving, "ANSWER_SECONDS", 0.5)
+        control = SessionControl(tmp_path / "j.jsonl", epoch=1, patience=None, read=attended)
+        is_over = threading.Event()
+
+        def lean() -> None:
+            while not is_over.wait(0.05):
+                person.write(b"x\n")
+
+        leaning = threading.Thread(target=lean, daemon=True)
+        leaning.start()
+        stopped = threading.Timer(5.0, is_over.set)  # an endless question ends at last, and too late
+        stopped.start()
+        began = time.monotonic()
+        assert asked(control) == Request("leave", "no answer", {})
+        took = time.monotonic() - began
+        is_over.set()
+        stopped.cancel()
+        leaning.join()
+        assert 0.4 < took < 4.0

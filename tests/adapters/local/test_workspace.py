@@ -67,7 +67,7 @@ def test_every_bad_input_is_told(workspace: LocalWorkspace, tmp_path: Path) -> N
         f"artifacts[0].local_path {tmp_path}/user {wide}",
         (
             f"there is no SSH key {tmp_path}/no-key (rpd config unset ssh-key-path, "
-            "and no ssh.key_path in the job file, for a key of rpd's own)"
+            "and name no key (ssh.key_path, --key), for a key of rpd's own)"
         ),
         f"{tmp_path}/file/run cannot be made: {tmp_path}/file is a file",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -11,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from rpd.adapters.reaching import include_line as lines
-from rpd.adapters.reaching import ssh_entry
+from rpd.adapters.reaching import ssh_entry, tidying
 from rpd.adapters.reaching.pod_of_run import Reached
 from rpd.engine.errors import UserError
 from rpd.states.ports.world import SshAddress
@@ -121,3 +122,38 @@ def test_a_line_that_only_ends_like_ours_stays(tmp_path: Path, monkeypatch: pyte
     assert not lines.exclude(home) and config.read_text() == before
     lines.include(home)
     assert lines.exclude(home) and config.read_text() == before
+
+
+def test_two_commands_at_a_time_lose_no_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second command begins when the first has read the file and not yet written it."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    first, second = tmp_path / "one", tmp_path / "two"
+    write, others = lines.write_whole, list[threading.Thread]()
+
+    def write_late(*args: Any, **more: Any) -> None:
+        if not others:
+            others.append(threading.Thread(target=lines.include, args=(second,), daemon=True))
+            others[0].start()
+            others[0].join(0.3)
+        write(*args, **more)
+
+    monkeypatch.setattr(lines, "write_whole", write_late)
+    lines.include(first)
+    others[0].join(10.0)
+    assert lines.is_included(first) and lines.is_included(second)
+
+
+def test_an_entry_made_anew_is_not_removed_with_the_stale_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The judgement and the removal are one step for whoever writes the entry again."""
+    ssh_entry.write_entry(tmp_path, reached(tmp_path))
+    others = [threading.Thread(target=ssh_entry.write_entry, args=(tmp_path, reached(tmp_path)), daemon=True)]
+
+    def leads(entry: Any) -> bool:
+        others[0].start()
+        others[0].join(0.3)
+        return False
+
+    monkeypatch.setattr(tidying, "_leads", leads)
+    assert [each.name for each in tidying.tidy(tmp_path)] == ["rpd-job-1"]
+    others[0].join(10.0)
+    assert len(ssh_entry.entries(tmp_path)) == 1

@@ -53,7 +53,7 @@ def test_an_entry_stays_only_while_it_leads_there(
     (folder / "abc.known_hosts").write_text("x")
     done = tidying.tidy(tmp_path)
     assert bool(list(folder.iterdir())) is stays
-    assert done == ([] if stays else ["removed the ssh entry rpd-job-1"])
+    assert [each.words for each in done] == ([] if stays else ["removed the ssh entry rpd-job-1"])
 
 
 def test_a_file_that_is_no_entry_of_ours_goes_too(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_a_file_that_is_no_entry_of_ours_goes_too(tmp_path: Path) -> None:
     folder = entries_folder(tmp_path)
     folder.mkdir(parents=True)
     (folder / "torn.conf").write_text("Host *\n")
-    assert tidying.tidy(tmp_path) == ["removed the ssh entry torn"]
+    assert [each.words for each in tidying.tidy(tmp_path)] == ["removed the ssh entry torn"]
     assert not list(folder.iterdir())
 
 

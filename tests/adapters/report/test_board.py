@@ -98,6 +98,20 @@ def test_foreign_text_cannot_draw() -> None:
         assert "\x1b" not in row and "\n" not in row and "\x07" not in row
 
 
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_the_totals_fit_in_the_width_and_none_is_cut(columns: int) -> None:
+    """What stopped disks cost stands at the end, where a narrow terminal cuts."""
+    session = structs.replace(LIVE, kind="session", name="s")
+    many = board(*[LIVE] * 11, *[session] * 3, usd_per_hour=112.39, stopped_usd_per_month=1234.5)
+    rows = screen(many, columns=columns)
+    table = next(at for at, row in enumerate(rows) if row.startswith("NAME"))
+    head = rows[:table]
+    assert all(len(row) <= columns for row in head), head
+    said = " ".join(row.strip() for row in head)
+    assert said.endswith("11 runs, 3 sessions, 14 pods up, $112.39/h, stopped disks $1,234.50 a month")
+    assert len(head) == {40: 3, 80: 2, 120: 1}[columns] and len(rows) == 24
+
+
 def test_an_empty_board() -> None:
     assert "no runs and no pods" in "\n".join(screen(board()))
     assert plain(board(), 80, is_unicode=True)[0].startswith("0 runs, 0 pods up")

@@ -8,12 +8,14 @@ import stat
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rpd.adapters.settings.file import change_settings, changed, read_settings, settings_file
+from rpd.adapters.local.dirs import private_folder
+from rpd.adapters.settings.file import change_settings, changed, read_settings, settings_file, settings_folder
 from rpd.engine.errors import UserError
 from tests.scenarios.live import eventually
 
@@ -51,6 +53,18 @@ def test_one_key_changes_and_the_rest_stays(text: str, changes: dict[str, Any], 
 def test_what_cannot_be_changed_line_by_line_is_left_to_the_person() -> None:
     with pytest.raises(UserError, match="by hand"):
         changed('note = """\n[not a table]\n"""\n[t]\n', {"region": "b"}, Path("x"))
+
+
+@pytest.mark.parametrize("make", [settings_folder, lambda file: private_folder(file.parent)], ids=["settings", "state"])
+def test_folders_made_for_it_are_private_whatever_the_umask(tmp_path: Path, make: Callable[[Path], object]) -> None:
+    """Whoever may write in `~/.config` may put another folder in the place of ours."""
+    before = os.umask(0)
+    try:
+        make(tmp_path / ".config" / "more" / "rpd" / "config.toml")
+    finally:
+        os.umask(before)
+    made = [each for each in tmp_path.rglob("*") if each.is_dir()]
+    assert len(made) == 3 and {stat.S_IMODE(each.stat().st_mode) for each in made} == {0o700}
 
 
 def test_the_file_is_private_whatever_the_umask(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from rpd.adapters.ssh.connection import Connection
 from rpd.adapters.transfer.push import push
 from rpd.engine.errors import Interrupted, Refused, Unavailable
 from rpd.states.ports.faults import Fault
-from rpd.states.ports.world import Tree
+from rpd.states.ports.world import Tree, not_sent
 from rpd.states.stage import DEFAULT_EXCLUDES
 from tests.adapters.mount import refusing_modes
 from tests.adapters.ssh.ssh_server import Proxy, Server
@@ -38,6 +39,18 @@ def test_a_tree_arrives_as_it_is_and_once(connection: Connection, tmp_path: Path
     second = send(connection, f"{source}/", f"{target}/")
     assert (second.sent_files, second.sent_bytes) == (0, 0)
     assert (second.files, second.manifest_sha256) == (first.files, first.manifest_sha256)
+
+
+def test_sockets_and_pipes_are_left_out_and_named(connection: Connection, tmp_path: Path) -> None:
+    source = write(tmp_path / "src", {"a": "1", "only/sub/b": "2"})
+    os.mkfifo(source / "only" / "pipe")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(source / "agent.sock"))
+    pushed = send(connection, source, tmp_path / "dst")
+    assert (pushed.files, pushed.skipped, pushed.skipped_paths) == (2, 2, ("agent.sock", "only/pipe"))
+    assert not_sent(pushed) == "2 sockets, pipes or devices were left out: agent.sock, only/pipe"
+    assert sorted(content(tmp_path / "dst")) == ["a", "only", "only/sub", "only/sub/b"]
+    assert send(connection, source, tmp_path / "dst", excludes=("*.sock", "pipe")).skipped == 0
 
 
 def test_names_that_are_not_utf8_arrive(connection: Connection, tmp_path: Path) -> None:
