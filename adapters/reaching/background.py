@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from rpd.adapters.access.background_log import say, say_error
+from rpd.adapters.access.background_log import in_background, say
 from rpd.adapters.local.background import start_module
 from rpd.adapters.local.control import ProcessControl
 from rpd.adapters.local.dirs import private_folder, state_home
@@ -20,8 +20,7 @@ from rpd.adapters.local.signals import signal_requests
 from rpd.adapters.reaching.pod_of_run import Reached, reach
 from rpd.adapters.reaching.tunnelling import Tunnelling, Wishes
 from rpd.adapters.tunnels.detached import Tunnel, held, log_of, told, tunnels_folder, tunnels_of
-from rpd.engine.errors import RpdError, UserError
-from rpd.journal.errors import JournalError
+from rpd.engine.errors import UserError
 from rpd.states.ports.exits import Exit
 
 START_SECONDS = 60.0
@@ -62,7 +61,7 @@ def start(reached: Reached, wishes: Wishes) -> Tunnel:
     raise UserError(f"the tunnel was not up after {START_SECONDS:.0f} s", reason="tunnel", exit_code=Exit.INTERNAL)
 
 
-def _live(order: Order) -> None:
+def _live(order: Order) -> int:
     home, control = state_home(), ProcessControl()
     reached = reach(Path(order.journal))
     tunnel = Tunnel(
@@ -86,17 +85,13 @@ def _live(order: Order) -> None:
         finally:
             tunnelling.close()
     log_of(home, order.name).unlink(missing_ok=True)
+    return 0
 
 
 def main() -> int:
     """Be the tunnel."""
     order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
-    try:
-        _live(order)
-    except (RpdError, JournalError) as error:
-        say_error(error)
-        return 1
-    return 0
+    return in_background("a tunnel in the background", lambda: _live(order))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from rpd.adapters.access.background_log import say_error
+from rpd.adapters.access.background_log import in_background
 from rpd.adapters.access.clouds import chosen_access
 from rpd.adapters.driving.driving import left_late
 from rpd.adapters.forensics.inspection import Inspection
@@ -31,9 +31,9 @@ from rpd.adapters.sessions.naming import give_up_name
 from rpd.adapters.sessions.opening import SESSIONS_BELOW, Begun, drive_session, prepare
 from rpd.adapters.sessions.wish import Wish
 from rpd.adapters.terminal import output
-from rpd.engine.errors import RpdError, UserError
+from rpd.engine.errors import UserError
 from rpd.engine.ports import Request
-from rpd.journal.errors import JournalError, JournalMissing
+from rpd.journal.errors import JournalMissing
 from rpd.journal.reader import Reading, read
 from rpd.journal.records import Closed, Left, Transition
 from rpd.states.ports.exits import Exit
@@ -161,11 +161,11 @@ def main() -> int:
     """Be the session."""
     order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
     home = state_home()
-    try:
+
+    def live() -> int:
         return drive_session(order.begun, chosen_access(home, use_sandbox=order.use_sandbox), home, as_json=False)
-    except (RpdError, JournalError) as error:
-        say_error(error)
-        return getattr(error, "exit_code", 1)
+
+    return in_background("a session in the background", live)
 
 
 if __name__ == "__main__":

@@ -211,6 +211,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.row(18, 235, 236)
 @pytest.mark.parametrize("case", list(REFUSED))
 def test_a_common_failure_is_told_in_one_sentence_and_costs_nothing(person: CommandLine, case: str) -> None:
@@ -251,6 +252,7 @@ def test_a_link_that_stays_away_is_tried_again_until_the_pod_is_stopped(person: 
     person.judge("EXITED", starts=0)
 
 
+@pytest.mark.slow
 @pytest.mark.row(58, 215, 236)
 def test_a_pod_that_never_answers_is_given_back_after_ten_minutes(person: CommandLine) -> None:
     """The ten minutes stand in the record; nobody waits for them here, but for three seconds."""
@@ -294,6 +296,7 @@ def test_the_log_has_calls_costs_and_tracebacks_and_no_key(person: CommandLine) 
     assert len(person.rpd("logs", "--rpd", "--tail", "5").stdout.splitlines()) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.row(237)
 def test_the_log_begins_anew_at_ten_megabytes_and_five_files_stay(person: CommandLine) -> None:
     is_set_up(person)

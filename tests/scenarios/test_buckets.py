@@ -204,6 +204,7 @@ def test_a_source_file_that_prints_is_no_answer_of_the_tool(cli: CommandLine) ->
     assert lying(cli, f"results/{cli.run_id}") == {"result.txt": 3, "deep/a b.json": 3}
 
 
+@pytest.mark.slow
 @pytest.mark.row(94)
 def test_refused_keys_are_told_and_keep_the_pod(cli: CommandLine) -> None:
     """Whatever the file says of a failed job: this one ended well."""

@@ -144,6 +144,7 @@ def test_gc_stops_the_pod_of_a_dead_session_and_deletes_nothing_in_it(cli: Comma
     assert cli.inspect()["next"] == "the pod is stopped; rpd resume starts it again"
 
 
+@pytest.mark.slow
 def test_a_closed_terminal_leaves_a_session_that_goes_on_and_is_listed(cli: CommandLine) -> None:
     live = cli.start_on_terminal(*words())
     url = connected(live)
@@ -156,6 +157,7 @@ def test_a_closed_terminal_leaves_a_session_that_goes_on_and_is_listed(cli: Comm
     cli.judge("TERMINATED", starts=0)
 
 
+@pytest.mark.slow
 def test_a_suspended_session_goes_on_where_it_was(cli: CommandLine) -> None:
     live = cli.start(*words())
     url = connected(live)
@@ -168,6 +170,7 @@ def test_a_suspended_session_goes_on_where_it_was(cli: CommandLine) -> None:
     assert live.end() == 130
 
 
+@pytest.mark.slow
 @pytest.mark.row(220)
 def test_a_detached_session_is_known_by_its_journal(cli: CommandLine) -> None:
     done = cli.rpd(*words("--detach", "--json"))
@@ -203,6 +206,7 @@ def test_ctrl_c_before_the_connection_gives_the_pod_back(cli: CommandLine) -> No
     cli.judge("TERMINATED", starts=0)
 
 
+@pytest.mark.slow
 def test_a_taken_local_port_is_passed_over(cli: CommandLine) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -214,6 +218,7 @@ def test_a_taken_local_port_is_passed_over(cli: CommandLine) -> None:
         live.end()
 
 
+@pytest.mark.slow
 @pytest.mark.row(211)
 def test_names_count_the_sessions_of_the_day(cli: CommandLine) -> None:
     both = [cli.start(*words()), cli.start(*words())]

@@ -115,6 +115,7 @@ def test_without_a_key_and_without_anything(tmp_path: Path) -> None:
     assert not person.home.exists() and not (person.user / ".config").exists()
 
 
+@pytest.mark.slow
 def test_with_the_network_cut(tmp_path: Path) -> None:
     person = bare(tmp_path)
     person.variables = {"RPD_API_URL": "http://127.0.0.1:9/v2", "RUNPOD_API_KEY": "rpa_0123456789"}
@@ -180,6 +181,7 @@ def test_a_cloud_that_takes_everything_and_answers_nothing(tmp_path: Path, cloud
     assert checks["account"]["status"] == "warning" and checks["settings"]["status"] == "note"
 
 
+@pytest.mark.slow
 def test_on_a_full_disk(tmp_path: Path) -> None:
     person = bare(tmp_path)
     person.home.mkdir(mode=0o700)

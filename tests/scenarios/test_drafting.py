@@ -229,6 +229,7 @@ run: |
 """
 
 
+@pytest.mark.slow
 def test_a_task_of_another_tool_runs(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     (cli.folder / "task.yaml").write_text(TASK)
     (cli.folder / "note.txt").write_text("here\n")

@@ -133,6 +133,7 @@ def test_no_capacity_anywhere_is_refused_and_costs_nothing(cli: CommandLine) -> 
     assert "NVIDIA RTX A4000" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.weak_point(14)
 @pytest.mark.row(36)
 def test_the_next_candidate_is_taken(cli: CommandLine) -> None:

@@ -29,6 +29,7 @@ def test_a_crash_behind_a_pipe_is_a_failure(cli: CommandLine) -> None:
     assert f"why:     the job's exit code was 1; its log says: {NO_KERNEL}" in last_words
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shell", ["bash", "sh -u"])
 def test_the_shell_that_the_file_names_runs_the_job(cli: CommandLine, shell: str) -> None:
     """Without pipefail the pipe's end counts, as the file asks for; what the log shows is told all the same, and
@@ -64,6 +65,7 @@ def test_a_pipe_that_is_read_no_further_is_told_as_what_it_is(cli: CommandLine) 
     assert cli.run(config(run={"body": "yes | head -n 1", "shell": "bash"})).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_failure_on_a_terminal_says_what_it_was(cli: CommandLine) -> None:
     cli.job(config("set -e\nfor i in $(seq 30); do echo line $i; done\npython3 -c 'import no_such_module_xyz'\n"))
     live = cli.start_on_terminal("run", "job.yaml", "--sandbox")

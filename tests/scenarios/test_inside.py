@@ -479,6 +479,7 @@ def test_a_pull_without_some_of_the_links_is_not_all_of_it(inside: CommandLine) 
 # Which pod
 
 
+@pytest.mark.slow
 def test_a_pod_is_meant_by_its_id_or_its_name_too(inside: CommandLine) -> None:
     pod = inside.live_pod()
     for word in (pod["id"], pod["name"], "job", inside.run_id):
@@ -486,6 +487,7 @@ def test_a_pod_is_meant_by_its_id_or_its_name_too(inside: CommandLine) -> None:
         assert (done.returncode, done.stdout) == (0, "in\n"), done.stderr
 
 
+@pytest.mark.slow
 def test_the_run_whose_pod_computes_is_meant_without_a_word(inside: CommandLine) -> None:
     assert inside.run(config("exit 1", name="a-failed-one")).returncode == 5  # it keeps a disk
     done = inside.rpd("exec", "--", "hostname")

@@ -13,6 +13,7 @@ ASCII = "$(head -c 1660 /dev/zero | tr '\\0' x)"
 CJK = "$(for i in $(seq 290); do printf 進; done)"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "code", "outcome", "exit_code"), [(ASCII, 0, "succeeded", 0), (CJK, 3, "failed", 5)], ids=["ok", "failed"]
 )

@@ -166,6 +166,7 @@ def test_the_files_use_every_field_there_is_and_not_as_it_would_be_anyway() -> N
         assert any(value != DEFAULTS.get(field) for value in named[field]), field
 
 
+@pytest.mark.slow
 def test_a_smoke_test(user: CommandLine) -> None:
     folder = ran(user, "minimal")
     assert (folder / "run.log").read_text().splitlines()[-1] == "[smoke] DONE"

@@ -94,6 +94,7 @@ def test_a_cuda_floor_narrows_the_hosts(cli: CommandLine) -> None:
     assert cli.run(config(OUT, pod={"allowed_cuda_versions": ["12.8", "12.6"]}), "--new").returncode == 0
 
 
+@pytest.mark.slow
 def test_floors_of_memory_and_vcpus_are_ordered(cli: CommandLine) -> None:
     done = cli.run(config(pod={"min_memory_gb": 64, "min_vcpu_count": 12}, **KEPT))
     assert done.returncode == 0, done.stderr

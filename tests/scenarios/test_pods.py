@@ -12,6 +12,7 @@ from tests.scenarios.live import eventually
 WORK = f"mkdir -p /workspace/out; echo 42 > /workspace/out/result.txt; {GATED}"
 
 
+@pytest.mark.slow
 @pytest.mark.row(103, 226)
 def test_a_live_run_is_asked_to_stop_its_pod_and_collects_first(cli: CommandLine) -> None:
     live = cli.begin(config(WORK, artifacts=artifact()))

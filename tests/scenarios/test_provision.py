@@ -42,6 +42,7 @@ def test_candidates_are_taken_in_order_each_refusal_with_its_reason(cli: Command
     assert cli.statuses() == ["TERMINATED"]
 
 
+@pytest.mark.slow
 def test_names_that_people_use_are_ordered_by_their_ids(cli: CommandLine) -> None:
     done = cli.run(config(pod={"gpu_order": ["RTX 4090", "NVIDIA L4"], "datacenters": ["RO"]}))
     assert done.returncode == 0, done.stderr
@@ -50,6 +51,7 @@ def test_names_that_people_use_are_ordered_by_their_ids(cli: CommandLine) -> Non
     assert tried(cli) == [("NVIDIA GeForce RTX 4090", "EU-RO-1", "SECURE")]
 
 
+@pytest.mark.slow
 def test_a_name_that_fits_several_types_orders_none(cli: CommandLine) -> None:
     cli.job(config(pod={"gpu_order": ["NVIDIA L4", "A100"], "datacenters": ["EUR-RO-1"]}))
     done = cli.run()
@@ -63,6 +65,7 @@ def test_a_name_that_fits_several_types_orders_none(cli: CommandLine) -> None:
     assert cli.rpd("estimate", "job.yaml", "--sandbox").returncode == 2
 
 
+@pytest.mark.slow
 def test_a_container_that_cannot_start_ends_the_run_within_seconds(cli: CommandLine) -> None:
     cli.fault("F16", at="STARTING", log="pull")
     done = cli.run(config(budget={"ssh_ready_timeout_sec": 50}))

@@ -17,6 +17,7 @@ def manifest(cli: CommandLine) -> dict[str, Any]:
     return dict(json.loads(text)["artifacts"][0])
 
 
+@pytest.mark.slow
 def test_a_folder_without_one_file_has_not_arrived(cli: CommandLine) -> None:
     done = cli.run(config(OUT, artifacts=artifact()))
     assert done.returncode == 5, done.stderr
@@ -27,6 +28,7 @@ def test_a_folder_without_one_file_has_not_arrived(cli: CommandLine) -> None:
     cli.judge("EXITED", starts=1)
 
 
+@pytest.mark.slow
 def test_a_job_whose_results_go_with_its_pod_is_warned_of(cli: CommandLine) -> None:
     cli.job(config())
     words = "warning: results: the job declares no artifact, and its pod is deleted after a success with all it holds"
@@ -42,6 +44,7 @@ CACHE = "mkdir -p /workspace/cache /workspace/out; echo w > /workspace/cache/abc
 LINKED = f"{CACHE}ln -s /workspace/cache/abc /workspace/out/base\n"
 
 
+@pytest.mark.slow
 def test_a_link_into_a_cache_is_fetched_as_the_file(cli: CommandLine) -> None:
     """A link that cannot be had is a warning, and the success stays one."""
     done = cli.run(config(f"{LINKED}ln -s /workspace/none /workspace/out/lost", artifacts=artifact()))

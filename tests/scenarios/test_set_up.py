@@ -264,6 +264,7 @@ def test_a_keyring_that_stopped_working_lets_a_person_go(tmp_path: Path) -> None
     assert settings_of(person).read_text() == 'api_key = "rpa_0123456789"\n'
 
 
+@pytest.mark.slow
 @pytest.mark.sandbox
 @pytest.mark.keeps_keys
 def test_settings_of_other_tools_are_taken_over_on_a_word(newcomer: CommandLine) -> None:
@@ -347,6 +348,7 @@ def test_a_key_that_only_the_agent_holds_runs_a_job(newcomer: CommandLine, agent
     assert "of-the-variable" in newcomer.rpd("run", "job.yaml", "--sandbox").stderr
 
 
+@pytest.mark.slow
 @pytest.mark.sandbox
 @pytest.mark.parametrize("variables", [{"TERM": "dumb"}, {"NO_COLOR": "1"}])
 def test_the_wizard_without_colour_and_on_a_dumb_terminal(newcomer: CommandLine, variables: dict[str, str]) -> None:

@@ -67,6 +67,7 @@ def test_what_git_ignores_stays_here(cli: CommandLine, project: Path) -> None:
     assert "git lists nothing in nested, a repository of its own" in done.stderr
 
 
+@pytest.mark.slow
 def test_earlier_runs_are_not_sent_and_both_sizes_agree(cli: CommandLine) -> None:
     """With the whole project as the source, as the starter file has it."""
     written(cli.folder, train="1", artifacts__runpod__earlier__big="2" * 4000)

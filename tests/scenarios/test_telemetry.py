@@ -39,6 +39,7 @@ def test_a_job_is_sampled_and_its_pod_described(cli: CommandLine) -> None:
     cli.judge("TERMINATED", starts=1)
 
 
+@pytest.mark.slow
 @pytest.mark.row(119, 120)
 def test_a_crash_at_once_leaves_what_describes_the_pod(cli: CommandLine) -> None:
     assert cli.run(config(BUSY.format(seconds=1.5) + "exit 3")).returncode == 5

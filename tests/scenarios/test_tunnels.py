@@ -72,6 +72,7 @@ def test_a_tunnel_waits_for_its_service_verifies_it_and_prints_its_url(waiting: 
     assert len(waiting.records()) == before and waiting.live_pod()["status"] == "RUNNING"
 
 
+@pytest.mark.slow
 def test_a_tunnel_comes_back_after_its_link_was_cut(waiting: CommandLine) -> None:
     port, local = free_port(), free_port()
     serve(waiting, port)
@@ -93,6 +94,7 @@ def test_a_tunnel_comes_back_after_its_link_was_cut(waiting: CommandLine) -> Non
     assert once.end(30) == 1, once.text
 
 
+@pytest.mark.slow
 def test_a_browser_is_opened_once_the_port_is_verified(
     waiting: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,6 +193,7 @@ def test_tunnels_are_closed_by_hand_and_by_gc(waiting: CommandLine) -> None:
         journal.with_suffix(".away").rename(journal)
 
 
+@pytest.mark.slow
 def test_a_tunnel_that_was_killed_leaves_nothing_that_counts(waiting: CommandLine) -> None:
     port = free_port()
     serve(waiting, port)

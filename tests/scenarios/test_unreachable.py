@@ -63,7 +63,7 @@ def died_in_boot(cli: CommandLine) -> None:
 
 @pytest.mark.row(102)
 @pytest.mark.usefixtures("key")
-@pytest.mark.parametrize("kind", ["silent", "refusing"])
+@pytest.mark.parametrize("kind", ["silent", pytest.param("refusing", marks=pytest.mark.slow)])
 def test_gc_releases_the_rest_at_once_and_names_the_cloud_that_does_not_answer(cli: CommandLine, kind: str) -> None:
     died_in_boot(cli)
     with CLOUDS[kind]() as url:
@@ -83,6 +83,7 @@ def test_gc_releases_the_rest_at_once_and_names_the_cloud_that_does_not_answer(c
         assert [url in text for text in told["unreachable"]] == [True]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("key")
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_one_signal_ends_gc(cli: CommandLine, number: signal.Signals) -> None:

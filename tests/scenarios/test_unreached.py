@@ -33,6 +33,7 @@ def test_a_pod_that_was_not_greeted_yet_has_to_be_waited_for(cli: CommandLine) -
     assert not list((cli.home / "ssh").glob("pods/*")), "no host key is believed that nobody pinned"
 
 
+@pytest.mark.slow
 def test_a_stopped_pod_names_the_command_that_starts_it(waiting: CommandLine) -> None:
     lost = waiting.start("exec", waiting.run_id, "--", "sh", "-c", "echo up; sleep 1000")
     eventually(lambda: "up" in lost.out)
@@ -89,12 +90,14 @@ def test_a_pod_of_somebody_else_is_named_as_such_and_left_alone(cli: CommandLine
     assert cli.truth()["pods"][0]["ssh_logins"] == 0
 
 
+@pytest.mark.slow
 def test_a_run_that_is_over_has_no_pod_any_more(cli: CommandLine) -> None:
     assert cli.run(config()).returncode == 0
     done = cli.rpd("shell", cli.run_id)
     assert done.returncode == 2 and "was deleted" in done.stderr
 
 
+@pytest.mark.slow
 def test_push_beside_a_live_engine_is_done_and_said_to_be_unrecorded(cli: CommandLine) -> None:
     live = cli.begin(config(GATED))
     live.until_begun()

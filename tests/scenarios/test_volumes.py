@@ -190,6 +190,7 @@ def test_a_command_that_was_killed_in_mid_order_does_not_make_two(cli: CommandLi
     assert existing(cli) == [("data", 10)]
 
 
+@pytest.mark.slow
 @pytest.mark.row(47)
 def test_an_order_of_a_killed_command_is_told_and_is_no_run(cli: CommandLine) -> None:
     cli.fault("F41", how="timeout", done="no")
