@@ -29,14 +29,12 @@ def job_reason(facts: Facts) -> Reason:
 
 def is_left(facts: Facts) -> bool:
     """The pod of a session is stopped, and waits for the person."""
-    is_stopped = facts.pod is not None and facts.pod.released_as == "stop"
-    return facts.state is State.ATTEND and is_stopped
+    return facts.state is State.ATTEND and facts.pod is not None and facts.pod.released_as == "stop"
 
 
 def is_parked(facts: Facts) -> bool:
     """The pod of a session is stopped, and waits for the person. This process did that, or only cleans up."""
-    is_ours = facts.progress.parked_epoch == facts.process.epoch or facts.request == "gc"
-    return is_left(facts) and is_ours
+    return is_left(facts) and (facts.progress.parked_epoch == facts.process.epoch or facts.request == "gc")
 
 
 def is_waited_in_vain(facts: Facts) -> bool:
