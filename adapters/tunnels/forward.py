@@ -85,7 +85,11 @@ class Forward:
             thread = threading.Thread(target=self._serve, args=(client, client_port), name="rpd-forward", daemon=True)
             with self._lock:
                 self._live[client] = thread
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError:  # this machine starts no more threads for now; the port must outlive that
+                self._end(client)
+                self._is_closed.wait(_LOOK_SECONDS)
 
     def _serve(self, client: socket.socket, client_port: int) -> None:
         try:
@@ -96,13 +100,17 @@ class Forward:
                 self._refusals[client_port] = error
                 while len(self._refusals) > _REFUSALS_KEPT:
                     self._refusals.popitem(last=False)
-            reset(client)
-        except OSError:
-            reset(client)
+        except (OSError, RuntimeError):
+            pass
         finally:
-            with self._lock:
-                self._live.pop(client, None)
-            self._free.release()
+            self._end(client)
+
+    def _end(self, client: socket.socket) -> None:
+        """Another connection may take its place. One that was not carried to its end is reset."""
+        reset(client)
+        with self._lock:
+            self._live.pop(client, None)
+        self._free.release()
 
     def _channel(self) -> paramiko.Channel:
         """A stream to the pod's port. A link that is lost meanwhile gets its time to come back."""

@@ -27,12 +27,17 @@ def reset(client: socket.socket) -> None:
 
 def carry(client: socket.socket, channel: paramiko.Channel) -> None:
     """Carry bytes both ways until both ways have ended. Closes both ends. A slow reader holds up its writer: nothing is
-    gathered here beyond the channel's window."""
+    gathered here beyond the channel's window. Raises RuntimeError if this machine starts no more threads."""
     client.settimeout(None)
     channel.settimeout(None)
     is_sent = threading.Event()
     upward = threading.Thread(target=_send, args=(client, channel, is_sent), name="rpd-forward-up", daemon=True)
-    upward.start()
+    try:
+        upward.start()
+    except RuntimeError:
+        with contextlib.suppress(*LINK_BROKE):
+            channel.close()
+        raise
     is_whole = False
     try:
         is_whole = _receive(client, channel)

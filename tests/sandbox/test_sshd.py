@@ -232,6 +232,32 @@ def test_forwarding_into_the_pod_reaches_loopback_only(tmp_path: Path, isolation
     run(test())
 
 
+def test_a_client_that_is_gone_leaves_no_connection_to_a_service(tmp_path: Path, isolation: str) -> None:
+    """A service that serves one after another would wait for it, and serve nobody any more."""
+
+    async def test() -> None:
+        async with running(tmp_path, isolation) as pod, await pod.connect() as ssh:
+            server = (
+                "import socket; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True)\n"
+                "while 1:\n c, _ = s.accept(); c.sendall(c.recv(99)[::-1]); c.close()"
+            )
+            inside = await ssh.create_process(f'python3 -c "{server}"')
+            port = int(await inside.stdout.readline())
+            for turns in range(8):
+                leaving = await pod.connect()
+                opening = asyncio.create_task(leaving.open_connection("localhost", port))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                leaving.abort()
+                with contextlib.suppress(asyncssh.Error):
+                    await opening
+                reader, writer = await ssh.open_connection("localhost", port)
+                writer.write(b"through")
+                assert await asyncio.wait_for(reader.read(), 10) == b"hguorht"
+
+    run(test())
+
+
 def test_only_the_pods_keys_and_root_get_in(tmp_path: Path, isolation: str) -> None:
     async def test() -> None:
         async with running(tmp_path, isolation) as pod:

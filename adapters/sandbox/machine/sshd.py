@@ -9,10 +9,11 @@ import contextlib
 import itertools
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
 import asyncssh
+from asyncssh.forward import SSHForwarder
 
 from rpd.adapters.sandbox.machine.guest import Guest
 from rpd.adapters.sandbox.machine.sshd_forwards import Forwards
@@ -209,6 +210,7 @@ class _Server(asyncssh.SSHServer):
         self._connection: asyncssh.SSHServerConnection | None = None
         self._forwards: Forwards | None = None
         self._sessions = 0
+        self._is_lost = False
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._connection = conn
@@ -216,6 +218,7 @@ class _Server(asyncssh.SSHServer):
         self._door.joined(conn)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._is_lost = True
         if self._forwards is not None:
             self._forwards.close()
         if self._connection is not None:
@@ -259,7 +262,7 @@ class _Server(asyncssh.SSHServer):
         port = self._guest.port_of(dest_port)
         if port is None:
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "Connection refused")
-        return self._connection.forward_connection("127.0.0.1", port)
+        return self._joined(self._connection.forward_connection("127.0.0.1", port))
 
     async def server_requested(self, listen_host: str, listen_port: int) -> asyncssh.SSHListener:
         assert self._forwards is not None
@@ -269,7 +272,16 @@ class _Server(asyncssh.SSHServer):
         place = self._guest.inside(dest_path)
         if place is None or self._connection is None:
             return False
-        return self._connection.forward_unix_connection(str(place))
+        return self._joined(self._connection.forward_unix_connection(str(place)))
+
+    async def _joined(self, opening: Awaitable[SSHForwarder]) -> SSHForwarder:
+        """The connection to the pod's service. asyncssh forgets it open if the client has gone meanwhile: the service
+        would wait for a client that never says anything."""
+        forwarder = await opening
+        if self._is_lost:
+            forwarder.close()
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "the client is gone")
+        return forwarder
 
     async def unix_server_requested(self, listen_path: str) -> asyncssh.SSHListener | bool:
         assert self._forwards is not None

@@ -38,6 +38,28 @@ def dial(port: int) -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), timeout=30)
 
 
+@pytest.mark.parametrize("name", ["rpd-forward", "rpd-forward-up"])
+def test_a_port_outlives_a_moment_without_threads(server: Server, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    shipped, refused = threading.Thread.start, [name] * 3
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name == name and refused:
+            refused.pop()
+            raise RuntimeError("can't start new thread")
+        shipped(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with services.service(services.echo) as port, forwards_over(server) as forwards:
+        forward = forwards.open(port)
+        for _ in range(3):
+            with dial(forward.local_port) as client, pytest.raises(ConnectionResetError):
+                read_all(client)
+        with dial(forward.local_port) as client:
+            client.sendall(b"still here")
+            client.shutdown(socket.SHUT_WR)
+            assert read_all(client) == b"still here"
+
+
 def test_bytes_go_both_ways_and_each_way_ends_on_its_own(server: Server) -> None:
     data = os.urandom(3_000_000)
     with (
