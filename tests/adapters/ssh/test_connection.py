@@ -230,7 +230,7 @@ def test_a_hanging_login_can_be_interrupted(server: Server) -> None:
                 address=SshAddress("127.0.0.1", silent.getsockname()[1]),
                 interrupted=lambda: time.monotonic() > asked_at,
             )
-    assert time.monotonic() - asked_at < 2
+    assert time.monotonic() - asked_at < 10, "it waited on"
 
 
 def test_a_reset_in_mid_stream_is_a_lost_link(server: Server) -> None:
