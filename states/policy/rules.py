@@ -90,7 +90,7 @@ def _policy(facts: Facts) -> Literal["stop", "delete"]:
         return "stop"  # it should stay up, but cannot; a person still wants its content
     if facts.is_session:
         is_meant = facts.request == "cancel" and facts.process.asked.how == "delete"
-        is_needed = facts.has_launched_here or facts.launch.was_taken_over
+        is_needed = facts.has_launched_here or facts.launch.was_taken_over or _is_used_and_stopped(facts)
         return "stop" if is_needed and not is_meant else "delete"
     if facts.pod is not None and facts.pod.origin.paused is not None and not facts.launch.intended:
         return "stop"  # as it was found
@@ -106,7 +106,9 @@ def _policy(facts: Facts) -> Literal["stop", "delete"]:
             return "stop"  # the job did not fail: its results lie elsewhere, or cannot be pushed or created
         return "delete" if policy.on_failure == "delete" else "stop"
     if not facts.launch.intended:
-        return "stop" if facts.has_launched_here else "delete"  # a launch that was lost may have left something
+        is_said = facts.request == "cancel" and facts.process.asked.how == "delete"
+        is_doubtful = facts.has_launched_here or (_is_used_and_stopped(facts) and not is_said)
+        return "stop" if is_doubtful else "delete"  # a launch that was lost may have left something, and so may others
     if outcome is RunOutcome.SUCCEEDED:
         return "delete" if policy.on_success == "delete" and not facts.holds_last else "stop"
     if outcome is RunOutcome.CANCELLED:
@@ -119,6 +121,14 @@ def _policy(facts: Facts) -> Literal["stop", "delete"]:
         is_free = _is_meant_to_go(facts) and facts.request != "gc" and facts.has_all and not facts.results_wait
         return "delete" if named or is_free else "stop"
     return "delete" if policy.on_failure == "delete" and not facts.holds_last else "stop"
+
+
+def _is_used_and_stopped(facts: Facts) -> bool:
+    """rpd has worked in the pod, finds it stopped, and cannot look into it. If the run's other owner has stopped it,
+    results may be in it.
+    """
+    pod = facts.pod
+    return pod is not None and pod.was_used and pod.is_seen_stopped
 
 
 def _is_meant_to_go(facts: Facts) -> bool:
@@ -147,7 +157,9 @@ def why_kept(facts: Facts) -> str | None:
     if facts.is_attended:
         return "somebody has worked in it"
     if not facts.launch.intended:
-        return "a launch that was lost may have left something on it" if pod is not None and pod.holds else None
+        if pod is not None and pod.holds:
+            return "a launch that was lost may have left something on it"
+        return "others have stopped it, and may have left something on it" if _is_used_and_stopped(facts) else None
     if outcome is RunOutcome.SUCCEEDED and policy.on_success != "delete":
         return f"lifecycle.on_success is {policy.on_success}"
     if outcome in (RunOutcome.FAILED, RunOutcome.LOST) and policy.on_failure != "delete":

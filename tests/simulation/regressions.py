@@ -91,6 +91,15 @@ REGRESSIONS = (
         "claim-of-before-believed",
     ),
     Regression(
+        "a pod that the other owner has stopped",
+        "A journal copied to another machine was resumed there, which ran the job and stopped the pod with its "
+        "results; back on the first machine, the host had no room to start the pod again, and it was deleted.",
+        "A pod that rpd has worked in, and that others have stopped, stays stopped.",
+        '{"life":"lost twice","strikes":[{"fault":"start does nothing, its answer is lost","state":"boot",'
+        '"amount":0.0},{"fault":"a copied journal elsewhere","state":"setup","nth":1,"amount":80.0}],"seed":83018}',
+        "stopped-by-others-deleted",
+    ),
+    Regression(
         "a pod rented by the other owner",
         "A journal copied to another machine was resumed there and rented another pod; back on the first machine, the "
         "look over the account found it by its name, and deleted it with the results in it.",
