@@ -456,6 +456,17 @@ def test_what_another_owner_or_a_lost_launch_may_have_left_is_not_deleted() -> N
     assert release_how(facts) == "delete", "all of it is here"
 
 
+def test_a_pod_that_others_have_stopped_is_deleted_on_a_word_alone() -> None:
+    facts = facts_of()
+    pod = add_pod(facts)
+    pod.seen = seen(pod.id or "", pod.name, "EXITED")
+    assert release_how(facts) == "delete", "rpd has done nothing in it, and nor has another owner"
+    pod.was_used = True
+    assert release_how(facts) == "stop" and "others have stopped it" in (why_kept(facts) or "")
+    facts.process.requests, facts.process.asked = ["cancel"], Asked(how="delete")
+    assert release_how(facts) == "delete"
+
+
 # What a survey sees.
 
 
