@@ -194,7 +194,6 @@ REQUIREMENTS: dict[int, str] = {
 
 REFUSED: dict[int, str] = {
     40: "no: the API has no bids any more; the field is refused with the reason",
-    41: "no: the API does not take them; the fields are refused with the reason",
     134: "no: one provider, behind one port (states/ports/world.py)",
 }
 """Rows that are answered no, and why."""

@@ -95,6 +95,7 @@ def test_a_cuda_floor_narrows_the_hosts(cli: CommandLine) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.row(41)
 def test_floors_of_memory_and_vcpus_are_ordered(cli: CommandLine) -> None:
     done = cli.run(config(pod={"min_memory_gb": 64, "min_vcpu_count": 12}, **KEPT))
     assert done.returncode == 0, done.stderr
