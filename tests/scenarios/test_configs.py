@@ -305,7 +305,7 @@ def test_each_is_validated_as_it_would_run(cli: CommandLine) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.row(8, 10, 11, 12, 40, 45, 68, 80, 132)
+@pytest.mark.row(8, 10, 11, 12, 45, 68, 80, 132)
 def test_a_sweep_of_one_file(cli: CommandLine) -> None:
     written(cli.folder, "sweep")
     folders = set()
