@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -208,8 +209,15 @@ def test_a_shell_has_this_terminal_and_its_size(inside: CommandLine, client: str
     assert "/dev/pts" in terminal.text and "/root" in terminal.text
     terminal.type("echo be''gun; sleep 1000\n")
     eventually(lambda: "begun" in terminal.text, 20, lambda: terminal.text)
-    terminal.press()  # Ctrl-C is for the command in the pod, not for rpd
-    eventually(lambda: re.search(r"\^C(?s:.)*[#$] ", terminal.text), 20, lambda: terminal.text)
+
+    def is_back() -> bool:
+        terminal.press()  # Ctrl-C is for the command in the pod, not for rpd; the shell may not have started it yet
+        with contextlib.suppress(AssertionError):
+            eventually(lambda: re.search(r"\^C(?s:.)*[#$] ", terminal.text), 2)
+            return True
+        return False
+
+    eventually(is_back, 20, lambda: terminal.text)
     terminal.type("exit 6\n")
     assert terminal.end(20) == 6
     assert f"pod {inside.live_pod()['id']} of run {inside.run_id}" in terminal.text

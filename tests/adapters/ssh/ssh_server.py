@@ -22,7 +22,7 @@ from rpd.adapters.ssh.connection import Connection
 from rpd.adapters.ssh.timeouts import Timeouts
 from rpd.states.ports.world import SshAddress
 
-QUICK = Timeouts(connect=5, banner=5, auth=5, channel=5, pulse=0.4, silence=1.5, stall=10)
+QUICK = Timeouts(connect=20, banner=20, auth=20, channel=20, pulse=0.4, silence=1.5, stall=10)
 
 
 class Server:
