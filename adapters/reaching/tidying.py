@@ -44,7 +44,7 @@ class Way(msgspec.Struct, frozen=True):
 
 def stale_tunnels(home: Path) -> list[Way]:
     """Tunnels whose pod is given back, or whose run is not known here any more."""
-    return [_way(tunnel) for tunnel in tunnels_of(home) if _is_over(tunnel.journal, tunnel.pod_id)]
+    return [_way(tunnel) for tunnel in _stale(home)]
 
 
 def tidy(home: Path) -> list[Way]:
@@ -58,11 +58,13 @@ def tidy(home: Path) -> list[Way]:
                 remove_entry(file)
                 name, pod_id = (file.stem, None) if entry is None else (entry.name, entry.pod_id)
                 done.append(Way("ssh_entry", name, pod_id, is_gone=True))
-    for tunnel in tunnels_of(home):
-        if _is_over(tunnel.journal, tunnel.pod_id):
-            done.append(_way(tunnel, is_gone=close_tunnel(home, tunnel)))
+    done += [_way(tunnel, is_gone=close_tunnel(home, tunnel)) for tunnel in _stale(home)]
     forget_logs(home, LOG_SECONDS)
     return done
+
+
+def _stale(home: Path) -> list[Tunnel]:
+    return [tunnel for tunnel in tunnels_of(home) if _is_over(tunnel.journal, tunnel.pod_id)]
 
 
 def _way(tunnel: Tunnel, *, is_gone: bool = False) -> Way:

@@ -89,9 +89,8 @@ def _policy(facts: Facts) -> Literal["stop", "delete"]:
     if facts.request == "release" and facts.process.asked.how == "preserve" and facts.launch.intended:
         return "stop"  # it should stay up, but cannot; a person still wants its content
     if facts.is_session:
-        is_meant = facts.request == "cancel" and facts.process.asked.how == "delete"
         is_needed = facts.has_launched_here or facts.launch.was_taken_over or _is_used_and_stopped(facts)
-        return "stop" if is_needed and not is_meant else "delete"
+        return "stop" if is_needed and not _is_deletion_meant(facts) else "delete"
     if facts.pod is not None and facts.pod.origin.paused is not None and not facts.launch.intended:
         return "stop"  # as it was found
     if facts.launch.was_taken_over and not (facts.launch.intended and facts.collected):
@@ -106,9 +105,9 @@ def _policy(facts: Facts) -> Literal["stop", "delete"]:
             return "stop"  # the job did not fail: its results lie elsewhere, or cannot be pushed or created
         return "delete" if policy.on_failure == "delete" else "stop"
     if not facts.launch.intended:
-        is_said = facts.request == "cancel" and facts.process.asked.how == "delete"
-        is_doubtful = facts.has_launched_here or (_is_used_and_stopped(facts) and not is_said)
-        return "stop" if is_doubtful else "delete"  # a launch that was lost may have left something, and so may others
+        # A launch that was lost may have left something, and so may others.
+        is_doubtful = facts.has_launched_here or (_is_used_and_stopped(facts) and not _is_deletion_meant(facts))
+        return "stop" if is_doubtful else "delete"
     if outcome is RunOutcome.SUCCEEDED:
         return "delete" if policy.on_success == "delete" and not facts.holds_last else "stop"
     if outcome is RunOutcome.CANCELLED:
@@ -121,6 +120,11 @@ def _policy(facts: Facts) -> Literal["stop", "delete"]:
         is_free = _is_meant_to_go(facts) and facts.request != "gc" and facts.has_all and not facts.results_wait
         return "delete" if named or is_free else "stop"
     return "delete" if policy.on_failure == "delete" and not facts.holds_last else "stop"
+
+
+def _is_deletion_meant(facts: Facts) -> bool:
+    """A person has cancelled the run, and said that its pod is not needed any more."""
+    return facts.request == "cancel" and facts.process.asked.how == "delete"
 
 
 def _is_used_and_stopped(facts: Facts) -> bool:
@@ -136,8 +140,9 @@ def _is_meant_to_go(facts: Facts) -> bool:
     for both endings of a job and nothing else for an interrupt.
     """
     policy = facts.job.lifecycle
-    is_said = facts.request == "cancel" and facts.process.asked.how == "delete"
-    return is_said or (policy.on_success == policy.on_failure == "delete" and policy.on_interrupt != "stop")
+    return _is_deletion_meant(facts) or (
+        policy.on_success == policy.on_failure == "delete" and policy.on_interrupt != "stop"
+    )
 
 
 def why_kept(facts: Facts) -> str | None:

@@ -447,23 +447,28 @@ class Pulled(msgspec.Struct, frozen=True):
 
 def refusal(pulled: Pulled) -> str:
     """Which paths were left out, for a person."""
-    shown = ", ".join(pulled.refused_paths[:5]) + (", ..." if pulled.refused > 5 else "")
+    shown = _first(pulled.refused_paths, pulled.refused, ", ")
     noun = "path" if pulled.refused == 1 else "paths"
     return f"{pulled.label} arrived but for {pulled.refused} {noun} that may not be created at the destination: {shown}"
 
 
 def left_out(pulled: Pulled) -> str:
     """Which links were left out, for a person."""
-    shown = "; ".join(pulled.left_out_links[:5]) + ("; ..." if pulled.left_out > 5 else "")
+    shown = _first(pulled.left_out_links, pulled.left_out, "; ")
     noun = "link was" if pulled.left_out == 1 else "links were"
     return f"{pulled.label}: {pulled.left_out} {noun} left out: {shown}"
 
 
 def not_sent(pushed: Pushed) -> str:
     """Which paths no push can send, for a person."""
-    shown = ", ".join(pushed.skipped_paths[:5]) + (", ..." if pushed.skipped > 5 else "")
+    shown = _first(pushed.skipped_paths, pushed.skipped, ", ")
     noun = "socket, pipe or device was" if pushed.skipped == 1 else "sockets, pipes or devices were"
     return f"{pushed.skipped} {noun} left out: {shown}"
+
+
+def _first(names: tuple[str, ...], count: int, between: str) -> str:
+    """The first few of `count` things, of which some are named."""
+    return between.join(names[:5]) + (f"{between}..." if count > 5 else "")
 
 
 class Remote(Protocol):
